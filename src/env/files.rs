@@ -1,0 +1,227 @@
+//! The file system as the engine sees it: a handful of operations whose order decides what survives a power cut.
+//! A test double can therefore keep live and durable bytes apart.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::sys;
+
+/// What kind of thing a name stands for. Only regular files are ever opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    Regular,
+    Directory,
+    Symlink,
+    Other,
+}
+
+/// What the kernel says of a file, symbolic links not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub kind: FileKind,
+    pub len: u64,
+    pub dev: u64,
+    pub ino: u64,
+    pub nlink: u64,
+    pub uid: u32,
+    /// Nanoseconds since the epoch.
+    pub mtime_ns: i128,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug)]
+pub struct DirEntry {
+    pub name: OsString,
+    pub stat: Stat,
+}
+
+/// Whether somebody else still has a file open for writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    None,
+    Some,
+    /// The kernel will not say (not our file, no capability, or a file system without leases).
+    Unknown,
+}
+
+/// A file open for reading at any offset. It stays readable after a rename or unlink.
+pub trait ReadFile: Send + Sync {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 means end of file now.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn stat(&self) -> io::Result<Stat>;
+    /// Makes the file's bytes durable, whoever wrote them (fdatasync works on a read-only descriptor).
+    fn sync_data(&self) -> io::Result<()>;
+    /// Asks with a read lease (`F_SETLEASE`) whether any process can still write to it.
+    fn writers(&self) -> Writers;
+}
+
+/// A file that only grows.
+pub trait AppendFile: Send {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn sync_data(&mut self) -> io::Result<()>;
+}
+
+/// The operations on names. None follows a symbolic link in its last component.
+pub trait Files: Send + Sync {
+    /// Every name in `dir` except `.` and `..`; names that vanish meanwhile are left out.
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// Opens a regular file for reading; anything else is `InvalidInput`.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
+    /// Creates a new file (mode 0600) for appending; an existing one is `AlreadyExists`.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+    /// Opens an existing file for appending.
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+    /// Cuts a file to `len` bytes and makes that durable.
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()>;
+    /// The whole content of a (small) file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Renames; an existing target is `AlreadyExists`, never replaced.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames over whatever is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in `dir` durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Creates `dir` and its parents with `mode`, if missing.
+    fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()>;
+    /// Bytes free for us on the file system of `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// The real file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsFiles;
+
+fn stat_of(metadata: &fs::Metadata) -> Stat {
+    let kind = if metadata.file_type().is_file() {
+        FileKind::Regular
+    } else if metadata.file_type().is_dir() {
+        FileKind::Directory
+    } else if metadata.file_type().is_symlink() {
+        FileKind::Symlink
+    } else {
+        FileKind::Other
+    };
+    Stat {
+        kind,
+        len: metadata.len(),
+        dev: metadata.dev(),
+        ino: metadata.ino(),
+        nlink: metadata.nlink(),
+        uid: metadata.uid(),
+        mtime_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+    }
+}
+
+struct OsReadFile(File);
+
+impl ReadFile for OsReadFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(&self.0.metadata()?))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn writers(&self) -> Writers {
+        sys::writers(&self.0)
+    }
+}
+
+struct OsAppendFile(File);
+
+impl AppendFile for OsAppendFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the seam through which everybody else reaches files")]
+impl Files for OsFiles {
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            match entry.metadata() {
+                Ok(metadata) => entries.push(DirEntry { name: entry.file_name(), stat: stat_of(&metadata) }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(stat_of(&fs::symlink_metadata(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        let file = OpenOptions::new().read(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        if !file.metadata()?.file_type().is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Box::new(OsReadFile(file)))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Box::new(OsAppendFile(file)))
+    }
+
+    fn append_to(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let file = OpenOptions::new().append(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        Ok(Box::new(OsAppendFile(file)))
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        file.set_len(len)?;
+        file.sync_all()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        sys::rename_new(from, to)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        sys::free_bytes(path)
+    }
+}

@@ -1,0 +1,10 @@
+//! The machine we run on, as small seams with their real versions: the only room that reads a clock, touches a file or
+//! calls the kernel by name. A simulation replaces both traits.
+
+mod clock;
+mod files;
+mod sys;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use files::{AppendFile, DirEntry, FileKind, Files, OsFiles, ReadFile, Stat, Writers};
+pub use sys::ignore_lease_signal;

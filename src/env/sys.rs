@@ -1,0 +1,48 @@
+//! The kernel calls that the standard library does not wrap. `fcntl(F_SETLEASE)` is the one piece of `unsafe` in the
+//! crate: no safe wrapper for it exists.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags};
+
+use super::Writers;
+
+/// Flags for opening a name that somebody else may have made: no symbolic links, no waiting on a FIFO.
+pub(super) const OPEN_SAFELY: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
+}
+
+pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Takes and drops a read lease. The kernel grants it only while no descriptor and no writable mapping of the file
+/// exists that could write (fcntl(2), "Leases").
+#[expect(unsafe_code, reason = "no safe wrapper for F_SETLEASE exists")]
+pub(super) fn writers(file: &File) -> Writers {
+    let fd = file.as_raw_fd();
+    // SAFETY: `fd` is open for the whole call and F_SETLEASE takes an integer, no pointer.
+    let granted = unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) };
+    if granted == 0 {
+        // SAFETY: as above.
+        unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
+        return Writers::None;
+    }
+    match io::Error::last_os_error().raw_os_error() {
+        Some(libc::EAGAIN) => Writers::Some,
+        _ => Writers::Unknown,
+    }
+}
+
+/// Makes a broken lease harmless: by default the signal that announces one would end the process.
+#[expect(unsafe_code, reason = "no safe wrapper without a signal crate, and SIG_IGN runs no code of ours")]
+pub fn ignore_lease_signal() {
+    // SAFETY: SIG_IGN installs no handler, so nothing of ours runs in signal context.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+}
