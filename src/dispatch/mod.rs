@@ -1,1 +1,109 @@
-//! door
+//! Accepted events and due retries become attempts, each subscription in its own lane, and attempts become records.
+//!
+//! The [`Scheduler`] takes inputs and answers with actions; it never waits, never touches a file or a socket and never asks
+//! the time. A worker is a loop around [`worker::attempt`].
+
+mod lane;
+mod outcome;
+mod pace;
+mod retry;
+mod scheduler;
+pub mod worker;
+
+use std::sync::Arc;
+
+pub use lane::{Lane, Reach};
+pub use scheduler::{LaneStart, LaneStatus, Scheduler, interrupted};
+
+use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp};
+use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};
+
+/// A delivery on its way to a worker.
+#[derive(Debug)]
+pub struct Job<T> {
+    pub key: DeliveryKey,
+    pub origin: Origin,
+    pub event: Arc<Event>,
+    pub subscription: Arc<Subscription>,
+    pub target: Arc<T>,
+    pub delivery: crate::model::DeliveryId,
+    /// Number of this attempt, from 1.
+    pub number: u32,
+    /// Attempts made before the schedule began anew (a replay by hand).
+    pub base: u32,
+    pub replay_of: Option<[u8; 16]>,
+    pub trigger: AttemptTrigger,
+    /// Counted against the share of the pool that suspects may have.
+    suspect: bool,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub struct Done<T> {
+    pub job: Job<T>,
+    pub attempt: Attempt,
+    pub judgement: outcome::Judgement,
+    /// What the receiver asked for.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+/// A delivery that has a row of its own, with its event if that is still kept.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    pub key: DeliveryKey,
+    pub row: ExceptionRow,
+    pub event: Option<Arc<Event>>,
+}
+
+/// Accepted events and who takes them: `matches` pairs an index into `events` with a subscription.
+#[derive(Clone, Debug, Default)]
+pub struct Feed {
+    pub events: Vec<Arc<Event>>,
+    pub matches: Vec<(u32, SubId)>,
+    /// Sequence number after the last accepted event.
+    pub next_seq: Seq,
+}
+
+/// What happened to the scheduler's world.
+pub enum Input<T> {
+    Fed(Feed),
+    Done(Box<Done<T>>),
+    /// Part of the log for a lane: what it takes of the events from where it asked up to `next`.
+    LogRead {
+        sub: SubId,
+        events: Vec<Arc<Event>>,
+        next: Seq,
+    },
+    /// The due rows of a lane, and when the next one after them is due.
+    DueRead {
+        sub: SubId,
+        rows: Vec<Parked>,
+        next_due: Option<Timestamp>,
+    },
+    /// A commit of ours is durable.
+    Committed {
+        notices: Vec<RowNotice>,
+        commits: usize,
+    },
+}
+
+/// What the scheduler wants done.
+pub enum Action<T> {
+    Send(Job<T>),
+    /// Make these records durable; then send the job, if there is one.
+    Commit(Vec<Record>, Option<Job<T>>),
+    /// Read the log for a lane from `from` on, below `upto`.
+    ReadLog {
+        sub: SubId,
+        from: Seq,
+        upto: Seq,
+        events_max: usize,
+        bytes_max: usize,
+    },
+    /// Read the rows of a lane that are due at `now`.
+    ReadDue {
+        sub: SubId,
+        now: Timestamp,
+        rows_max: usize,
+    },
+}

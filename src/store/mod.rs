@@ -1,1 +1,23 @@
-//! door
+//! What was decided, kept: two logs and a view.
+//!
+//! The event log (another room's files) is the input; the *journal* is the truth about what became of it; the *ledger*
+//! is what both add up to per subscription, in memory; the *view* is sled: one row per delivery that is neither delivered
+//! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
+
+mod checkpoint;
+pub mod frame;
+mod journal;
+mod ledger;
+mod lock;
+mod record;
+mod rows;
+mod state;
+mod view;
+
+pub use journal::{Damage, JournalError, JournalFile};
+pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
+pub use record::{
+    Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
+};
+pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use view::{View, ViewError};

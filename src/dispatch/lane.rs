@@ -1,0 +1,198 @@
+//! One subscription's place in the log: what it has examined, what waits, what is on its way. Pure.
+//!
+//! ```text
+//!        low                                   next              tail
+//!   ------|-------------------------------------|-----------------|---> sequence numbers
+//!   judged| outstanding and waiting (bounded)   | not examined    |
+//! ```
+//!
+//! A lane that has examined everything is *caught up* and fed live; one that has no room, or begins in the past, is
+//! *behind* and reads the log from `next` until the two meet.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::pace::Pace;
+use crate::model::{Event, Mode, Seq, Subscription, Timestamp};
+
+/// Most events a lane holds in memory.
+pub const WINDOW_EVENTS: usize = 512;
+/// Most bytes of events a lane holds in memory (one event always fits).
+pub const WINDOW_BYTES: usize = 1 << 20;
+
+/// What of the log a lane has examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything; it is fed live.
+    CaughtUp,
+    /// Nothing from this event on.
+    Behind(Seq),
+}
+
+/// The lane of one subscription.
+pub struct Lane<T> {
+    pub subscription: Arc<Subscription>,
+    pub target: Arc<T>,
+    pub pace: Pace,
+    /// Why nothing may be sent.
+    pub paused: Option<String>,
+    /// The configuration switched it off (or dropped it): what waits is held.
+    pub held: bool,
+    reach: Reach,
+    waiting: VecDeque<Arc<Event>>,
+    waiting_bytes: usize,
+    /// Events of the log that are on their way.
+    outstanding: BTreeSet<Seq>,
+    /// Events at or above `low` that were judged before the engine started.
+    passed_before: BTreeSet<Seq>,
+    /// Rows that are on their way, or whose new state the view does not show yet.
+    pub retrying: HashSet<(Seq, u32)>,
+    /// When the soonest parked row that is not being retried is due.
+    pub next_due: Option<Timestamp>,
+    /// The soonest due time that was noticed while a read of due rows was under way.
+    pub due_meanwhile: Option<Timestamp>,
+    pub reading_log: bool,
+    pub reading_due: bool,
+    /// The timer that is set for this lane.
+    pub timer: Option<Timestamp>,
+    /// Due rows that were read and wait for a worker.
+    pub due: VecDeque<super::Parked>,
+}
+
+impl<T> Lane<T> {
+    pub fn new(
+        subscription: Arc<Subscription>,
+        target: Arc<T>,
+        reach: Reach,
+        passed_before: BTreeSet<Seq>,
+        now: Timestamp,
+    ) -> Self {
+        let pace = Pace::new(subscription.max_in_flight, subscription.rate_limit, now);
+        Self {
+            subscription,
+            target,
+            pace,
+            paused: None,
+            held: false,
+            reach,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            outstanding: BTreeSet::new(),
+            passed_before,
+            retrying: HashSet::new(),
+            next_due: None,
+            due_meanwhile: None,
+            reading_log: false,
+            reading_due: false,
+            timer: None,
+            due: VecDeque::new(),
+        }
+    }
+
+    pub fn may_send(&self) -> bool {
+        self.paused.is_none() && !self.held
+    }
+
+    pub fn at_most_once(&self) -> bool {
+        self.subscription.mode == Mode::AtMostOnce
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.waiting.is_empty() || (self.waiting.len() < WINDOW_EVENTS && self.waiting_bytes + bytes <= WINDOW_BYTES)
+    }
+
+    fn push(&mut self, event: Arc<Event>) {
+        if self.passed_before.contains(&event.seq) {
+            return;
+        }
+        self.waiting_bytes += event.line.len();
+        self.waiting.push_back(event);
+    }
+
+    /// A matched event that was just accepted. A lane that is behind will read it later.
+    pub fn offer(&mut self, event: &Arc<Event>) {
+        if self.reach != Reach::CaughtUp {
+            return;
+        }
+        if self.may_send() && self.has_room(event.line.len()) {
+            self.push(event.clone());
+        } else {
+            self.reach = Reach::Behind(event.seq);
+        }
+    }
+
+    /// Events read from the log. `next` is the first event that was not examined, `tail` the first one not yet accepted.
+    pub fn extend(&mut self, events: Vec<Arc<Event>>, next: Seq, tail: Seq) {
+        events.into_iter().for_each(|event| self.push(event));
+        self.reach = if next >= tail { Reach::CaughtUp } else { Reach::Behind(next) };
+        self.passed_before = self.passed_before.split_off(&self.low(tail));
+    }
+
+    /// Where the log is to be read for this lane, and how many bytes and events there is room for.
+    pub fn wants_log(&self) -> Option<(Seq, usize, usize)> {
+        match self.reach {
+            Reach::Behind(from) if self.may_send() && !self.reading_log && self.waiting.len() <= WINDOW_EVENTS / 2 => {
+                Some((from, WINDOW_EVENTS - self.waiting.len(), WINDOW_BYTES.saturating_sub(self.waiting_bytes)))
+            }
+            _ => None,
+        }
+    }
+
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Takes the next event to send; it is outstanding from now on.
+    pub fn take(&mut self) -> Option<Arc<Event>> {
+        let event = self.waiting.pop_front()?;
+        self.waiting_bytes -= event.line.len();
+        self.outstanding.insert(event.seq);
+        Some(event)
+    }
+
+    /// An event of the log was judged.
+    pub fn settle(&mut self, seq: Seq) {
+        self.outstanding.remove(&seq);
+    }
+
+    /// Every event of this lane below this has been judged.
+    pub fn low(&self, tail: Seq) -> Seq {
+        let examined = match self.reach {
+            Reach::CaughtUp => tail,
+            Reach::Behind(next) => next,
+        };
+        let waiting = self.waiting.front().map(|event| event.seq);
+        [Some(examined), waiting, self.outstanding.first().copied()].into_iter().flatten().min().unwrap_or(tail)
+    }
+
+    /// Nothing waits that could be sent now or after an outcome. Parked retries and an open breaker do not count.
+    pub fn drained(&self, now: Timestamp) -> bool {
+        if !self.may_send() {
+            return self.outstanding.is_empty() && self.pace.in_flight() == 0;
+        }
+        let quiet = self.pace.in_flight() == 0 && self.outstanding.is_empty() && self.due.is_empty();
+        let log_done = self.waiting.is_empty() && self.reach == Reach::CaughtUp;
+        let due_done = self.next_due.is_none_or(|due| due > now) && !self.reading_due;
+        quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
+    }
+
+    /// Forgets what it holds in memory and reads it again later: for pauses, which keep the events.
+    pub fn give_back(&mut self) {
+        if let Some(first) = self.waiting.front() {
+            let from = first.seq;
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+            self.reach = Reach::Behind(from);
+        }
+        for parked in std::mem::take(&mut self.due) {
+            self.retrying.remove(&(parked.key.seq, parked.key.replay));
+            self.note_due(parked.row.due);
+        }
+    }
+
+    /// A parked row is due then.
+    pub fn note_due(&mut self, due: Timestamp) {
+        let slot = if self.reading_due { &mut self.due_meanwhile } else { &mut self.next_due };
+        *slot = Some(slot.map_or(due, |earlier| earlier.min(due)));
+    }
+}

@@ -1,0 +1,223 @@
+//! How much of the pool an endpoint may have, and when. Pure.
+//!
+//! The concurrency follows Postfix's destination concurrency: it begins small, grows by one with each success and halves
+//! with each failure. A breaker holds first attempts back while nothing but failures comes, and lets a probe through
+//! after growing waits; retries have their own schedule and pass it.
+
+use std::time::Duration;
+
+use crate::model::{Rate, Timestamp};
+
+const INITIAL_CONCURRENCY: u32 = 2;
+/// Failures in a row that make an endpoint a suspect: suspects share a part of the pool.
+const SUSPECT_AFTER: u32 = 3;
+/// Failures in a row that open the breaker.
+const BREAKER_AFTER: u32 = 50;
+const BREAKER_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A token bucket of one `per` worth of tokens.
+#[derive(Clone, Debug)]
+struct Bucket {
+    rate: Rate,
+    tokens: f64,
+    filled: Timestamp,
+}
+
+impl Bucket {
+    fn refill(&mut self, now: Timestamp) {
+        let per_token = self.rate.per.as_secs_f64() / f64::from(self.rate.count.max(1));
+        let gained = now.since(self.filled).as_secs_f64() / per_token;
+        self.tokens = (self.tokens + gained).min(f64::from(self.rate.count.max(1)));
+        self.filled = now;
+    }
+
+    fn ready_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            return None;
+        }
+        let per_token = self.rate.per.as_secs_f64() / f64::from(self.rate.count.max(1));
+        Some(now.plus(Duration::from_secs_f64((1.0 - self.tokens) * per_token).max(Duration::from_millis(1))))
+    }
+}
+
+/// The pace of one lane.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    max: u32,
+    allowed: u32,
+    in_flight: u32,
+    failures: u32,
+    /// First attempts wait until then.
+    breaker_until: Option<Timestamp>,
+    /// Everything waits until then: the receiver asked for it.
+    quiet_until: Option<Timestamp>,
+    bucket: Option<Bucket>,
+}
+
+/// What the next delivery would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    First,
+    Retry,
+}
+
+/// Whether a lane may send now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Run,
+    /// Not before an outcome of this lane comes in.
+    Full,
+    /// Not before then.
+    Until(Timestamp),
+}
+
+impl Pace {
+    pub fn new(max_in_flight: u32, rate: Option<Rate>, now: Timestamp) -> Self {
+        let max = max_in_flight.max(1);
+        let bucket = rate.map(|rate| Bucket { rate, tokens: f64::from(rate.count.max(1)), filled: now });
+        Self {
+            max,
+            allowed: INITIAL_CONCURRENCY.min(max),
+            in_flight: 0,
+            failures: 0,
+            breaker_until: None,
+            quiet_until: None,
+            bucket,
+        }
+    }
+
+    /// New limits; what was learned about the endpoint stays.
+    pub fn reconfigure(&mut self, max_in_flight: u32, rate: Option<Rate>, now: Timestamp) {
+        let fresh = Self::new(max_in_flight, rate, now);
+        self.max = fresh.max;
+        self.allowed = self.allowed.min(self.max);
+        if self.bucket.as_ref().map(|bucket| bucket.rate) != rate {
+            self.bucket = fresh.bucket;
+        }
+    }
+
+    pub fn admit(&mut self, kind: Kind, now: Timestamp) -> Admission {
+        if self.in_flight >= self.allowed {
+            return Admission::Full;
+        }
+        if let Some(until) = self.quiet_until.filter(|until| *until > now) {
+            return Admission::Until(until);
+        }
+        if kind == Kind::First
+            && let Some(until) = self.breaker_until
+        {
+            if until > now {
+                return Admission::Until(until);
+            }
+            if self.in_flight > 0 {
+                return Admission::Full;
+            }
+        }
+        match self.bucket.as_mut().and_then(|bucket| bucket.ready_at(now)) {
+            Some(at) => Admission::Until(at),
+            None => Admission::Run,
+        }
+    }
+
+    /// A delivery goes out.
+    pub fn started(&mut self) {
+        self.in_flight += 1;
+        if let Some(bucket) = &mut self.bucket {
+            bucket.tokens -= 1.0;
+        }
+    }
+
+    /// An outcome came in. `trouble`: the endpoint as a whole seems ill.
+    pub fn ended(&mut self, success: bool, trouble: bool, now: Timestamp) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if success {
+            self.failures = 0;
+            self.breaker_until = None;
+            self.allowed = (self.allowed + 1).min(self.max);
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if trouble {
+            self.allowed = (self.allowed / 2).max(1);
+        }
+        if self.failures >= BREAKER_AFTER {
+            let doublings = (self.failures - BREAKER_AFTER).min(6);
+            self.breaker_until = Some(now.plus((Duration::from_secs(1) * (1 << doublings)).min(BREAKER_WAIT_MAX)));
+        }
+    }
+
+    /// The receiver asked to be left alone until `until` (429, 503 with Retry-After).
+    pub fn quiet(&mut self, until: Timestamp) {
+        self.quiet_until = self.quiet_until.max(Some(until));
+    }
+
+    /// Nothing but failures lately.
+    pub fn suspect(&self) -> bool {
+        self.failures >= SUSPECT_AFTER
+    }
+
+    /// First attempts are held back by the breaker.
+    pub fn breaker_open(&self, now: Timestamp) -> Option<Timestamp> {
+        self.breaker_until.filter(|until| *until > now)
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    #[test]
+    fn concurrency_grows_with_success_and_halves_with_trouble() {
+        let mut pace = Pace::new(8, None, NOW);
+        for _ in 0..10 {
+            pace.started();
+            pace.ended(true, false, NOW);
+        }
+        assert_eq!(pace.allowed, 8);
+        pace.started();
+        pace.ended(false, true, NOW);
+        assert_eq!(pace.allowed, 4);
+        for _ in 0..5 {
+            pace.started();
+            pace.ended(false, true, NOW);
+        }
+        assert_eq!(pace.allowed, 1);
+        assert!(pace.suspect());
+    }
+
+    #[test]
+    fn the_breaker_lets_one_probe_through_and_closes_on_success() {
+        let mut pace = Pace::new(8, None, NOW);
+        for _ in 0..BREAKER_AFTER {
+            pace.started();
+            pace.ended(false, true, NOW);
+        }
+        let until = pace.breaker_open(NOW).expect("open");
+        assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(until));
+        assert_eq!(pace.admit(Kind::Retry, NOW), Admission::Run);
+        assert_eq!(pace.admit(Kind::First, until), Admission::Run);
+        pace.started();
+        assert_eq!(pace.admit(Kind::First, until), Admission::Full);
+        pace.ended(true, false, until);
+        assert_eq!(pace.breaker_open(until), None);
+    }
+
+    #[test]
+    fn a_rate_limit_spaces_requests() {
+        let mut pace = Pace::new(8, Some(Rate { count: 2, per: Duration::from_secs(1) }), NOW);
+        for _ in 0..2 {
+            assert_eq!(pace.admit(Kind::First, NOW), Admission::Run);
+            pace.started();
+            pace.ended(true, false, NOW);
+        }
+        assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(NOW.plus(Duration::from_millis(500))));
+        assert_eq!(pace.admit(Kind::First, NOW.plus(Duration::from_millis(500))), Admission::Run);
+    }
+}

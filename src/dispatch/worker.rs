@@ -1,0 +1,84 @@
+//! One attempt from job to outcome. Blocks on purpose, on a pool thread, with a deadline.
+
+use std::time::Duration;
+
+use super::outcome;
+use super::retry::parse_retry_after;
+use super::{Done, Job};
+use crate::env::Clock;
+use crate::http::{Evidence, Failure, Transport};
+use crate::model::{Attempt, Exchange, Outcome, Timestamp};
+use crate::wire::{RenderInput, Request};
+
+/// What a worker needs to know of a subscription besides its settings: its dialect, ready to render, and its endpoint.
+pub trait Target {
+    type Endpoint;
+
+    /// The bytes of one attempt, or why the dialect cannot make them from this event.
+    fn render(&self, input: &RenderInput<'_>) -> Result<Request, String>;
+    fn endpoint(&self) -> &Self::Endpoint;
+}
+
+/// Renders, signs, sends once and says what it meant. A panic inside counts as an attempt without an answer.
+pub fn attempt<X, T>(job: Job<T>, transport: &X, clock: &dyn Clock) -> Done<T>
+where
+    X: Transport,
+    T: Target<Endpoint = X::Endpoint>,
+{
+    let started = clock.now();
+    let began = clock.monotonic();
+    let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| send(&job, transport, started)));
+    let evidence = sent.unwrap_or_else(|_| panicked(&job));
+    let elapsed = clock.monotonic().saturating_sub(began);
+    conclude(job, evidence, started, elapsed)
+}
+
+fn send<X, T>(job: &Job<T>, transport: &X, now: Timestamp) -> Evidence
+where
+    X: Transport,
+    T: Target<Endpoint = X::Endpoint>,
+{
+    let input = RenderInput {
+        event: &job.event,
+        subscription: &job.subscription,
+        delivery: job.delivery,
+        attempt: job.number,
+        now,
+    };
+    match job.target.render(&input) {
+        Ok(request) => transport.send(job.target.endpoint(), &request, job.subscription.timeout),
+        Err(reason) => nothing_sent(Outcome::InvalidResponse, format!("the request could not be made: {reason}")),
+    }
+}
+
+fn nothing_sent(outcome: Outcome, message: String) -> Evidence {
+    Evidence { result: Err(Failure { outcome, message }), request_bytes: 0, remote: None, elapsed: Duration::ZERO }
+}
+
+/// Nobody knows how far a panicking attempt came, so bytes may have left.
+fn panicked<T>(job: &Job<T>) -> Evidence {
+    tracing::error!(subscription = job.subscription.name, delivery = %job.delivery, "an attempt panicked; this is a bug");
+    Evidence {
+        request_bytes: 1,
+        ..nothing_sent(Outcome::Unknown, "the attempt failed inside spoolhook; this is a bug, please report it".into())
+    }
+}
+
+fn conclude<T>(job: Job<T>, evidence: Evidence, started: Timestamp, elapsed: Duration) -> Done<T> {
+    let judgement = outcome::judge(&evidence, job.subscription.mode);
+    let outcome = outcome::outcome(&evidence);
+    let retry_after = evidence.result.as_ref().ok().filter(|response| response.status >= 300).and_then(|response| {
+        let header = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+        header.and_then(|(_, value)| parse_retry_after(value, started.plus(elapsed)))
+    });
+    let exchange: Exchange = outcome::exchange(evidence);
+    let attempt = Attempt {
+        number: job.number,
+        started,
+        duration_ms: u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX),
+        trigger: job.trigger,
+        outcome,
+        exchange,
+    };
+    Done { job, attempt, judgement, retry_after }
+}

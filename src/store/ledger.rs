@@ -1,0 +1,363 @@
+//! What the records add up to, per subscription and for the spool. Pure: a record goes in, row changes come out.
+//!
+//! Applying the same run of records twice from the same start gives the same ledger, and never looks at rows: that is
+//! what lets the view lag behind the journal and be replayed after a crash.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{
+    Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
+};
+use crate::model::{Extent, Filter, Outcome, SegmentId, Seq, SubId, Timestamp};
+
+/// The filter in force from `from_seq` on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterEra {
+    pub from_seq: Seq,
+    pub filter: Filter,
+}
+
+/// The books of one subscription, in deliveries: `matched` is the sum of the others and what is pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    pub matched: u64,
+    pub delivered: u64,
+    pub failed: u64,
+    pub unknown: u64,
+    pub cancelled: u64,
+    pub expired: u64,
+    pub dropped: u64,
+}
+
+impl Books {
+    /// Matched deliveries without a final status.
+    pub fn pending(&self) -> u64 {
+        self.matched - (self.delivered + self.failed + self.unknown + self.cancelled + self.expired + self.dropped)
+    }
+}
+
+/// Carbon's counters: they count attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptCounters {
+    pub success_count: u64,
+    pub error_count: u64,
+    pub last_success_at: Option<Timestamp>,
+    pub last_error_at: Option<Timestamp>,
+    pub last_error: Option<Outcome>,
+}
+
+/// What is remembered of one subscription's lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneState {
+    pub tenant: String,
+    pub name: String,
+    pub created: Timestamp,
+    /// No longer configured: what waits is held.
+    pub removed: bool,
+    /// Why it is paused.
+    pub paused: Option<String>,
+    pub eras: Vec<FilterEra>,
+    /// Every delivery that waited in the log below this has been judged.
+    pub low: Seq,
+    /// Judged deliveries at or above `low`.
+    pub passed: BTreeSet<Seq>,
+    /// At-most-once deliveries that may be on their way.
+    pub claimed: BTreeMap<(Seq, u32), Claim>,
+    /// Pending deliveries that have a row of their own.
+    pub parked: u64,
+    pub books: Books,
+    pub counters: AttemptCounters,
+}
+
+impl LaneState {
+    /// Pending deliveries that wait in the log, in no row.
+    pub fn waiting(&self) -> u64 {
+        self.books.pending() - self.parked
+    }
+
+    /// Where reading the log for this lane begins: at `next_seq` when nothing waits.
+    pub fn resume_at(&self, next_seq: Seq) -> Seq {
+        if self.waiting() == 0 { next_seq } else { self.low }
+    }
+
+    fn pass(&mut self, seq: Seq, low: Seq) {
+        self.passed.insert(seq);
+        self.raise_low(low);
+    }
+
+    fn raise_low(&mut self, low: Seq) {
+        if low > self.low {
+            self.low = low;
+            self.passed = self.passed.split_off(&low);
+            while self.eras.len() > 1 && self.eras[1].from_seq <= low {
+                self.eras.remove(0);
+            }
+        }
+    }
+
+    fn enter(&mut self, status: ExceptionStatus) {
+        match status {
+            ExceptionStatus::Parked => self.parked += 1,
+            ExceptionStatus::Failed => self.books.failed += 1,
+            ExceptionStatus::Unknown => self.books.unknown += 1,
+            ExceptionStatus::Delivered => self.books.delivered += 1,
+        }
+    }
+
+    fn leave(&mut self, status: ExceptionStatus) {
+        match status {
+            ExceptionStatus::Parked => self.parked -= 1,
+            ExceptionStatus::Failed => self.books.failed -= 1,
+            ExceptionStatus::Unknown => self.books.unknown -= 1,
+            ExceptionStatus::Delivered => self.books.delivered -= 1,
+        }
+    }
+}
+
+/// The spool's books in lines: `lines = events + blank + quarantined`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoolBooks {
+    pub lines: u64,
+    pub events: u64,
+    pub blank: u64,
+    pub quarantined: u64,
+    /// Events that no subscription took.
+    pub unmatched: u64,
+}
+
+/// A change to the rows of single deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowChange {
+    Put(DeliveryKey, Box<ExceptionRow>),
+    Delete(DeliveryKey),
+}
+
+/// The sum of the journal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// Number of the last record applied.
+    pub lsn: u64,
+    pub next_seq: Seq,
+    pub next_sub: u32,
+    pub spool: SpoolBooks,
+    pub barrier: Option<SegmentId>,
+    pub lanes: BTreeMap<SubId, LaneState>,
+    /// Kept stretches of the log, in the order they were taken.
+    pub extents: VecDeque<Extent>,
+    pub sources: BTreeMap<String, Vec<u8>>,
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        Self { next_seq: 1, next_sub: 1, ..Self::default() }
+    }
+
+    /// The number of the subscription `name` of `tenant`, if it ever had one.
+    pub fn find(&self, tenant: &str, name: &str) -> Option<SubId> {
+        self.lanes.iter().find(|(_, lane)| lane.tenant == tenant && lane.name == name).map(|(sub, _)| *sub)
+    }
+
+    /// Below this every delivery that waits in the log has been judged, by every lane that is still configured or holds
+    /// something.
+    pub fn settled_below(&self) -> Seq {
+        self.lanes.values().map(|lane| lane.resume_at(self.next_seq)).min().unwrap_or(self.next_seq)
+    }
+
+    /// The extents that hold events from `from` on, at most `count` of them.
+    pub fn extents_from(&self, from: Seq, count: usize) -> Vec<Extent> {
+        let start = self.extents.partition_point(|extent| extent.next_seq() <= from);
+        self.extents.range(start..).filter(|extent| extent.events > 0).take(count).copied().collect()
+    }
+
+    /// The extent that holds event `seq`.
+    pub fn extent_of(&self, seq: Seq) -> Option<Extent> {
+        self.extents_from(seq, 1).first().copied().filter(|extent| extent.first_seq <= seq)
+    }
+
+    /// Applies one record and tells which rows change.
+    pub fn apply(&mut self, lsn: u64, record: &Record) -> Option<RowChange> {
+        self.lsn = lsn;
+        match record {
+            Record::Started { barrier, .. } => {
+                self.barrier = self.barrier.max(*barrier);
+                None
+            }
+            Record::Subscribed { sub, tenant, name, filter, from_seq, matched, at } => {
+                self.next_sub = self.next_sub.max(sub.0 + 1);
+                let era = FilterEra { from_seq: *from_seq, filter: filter.clone() };
+                let lane = self.lanes.entry(*sub).or_insert_with(|| LaneState::new(tenant, name, *from_seq, *at));
+                lane.removed = false;
+                lane.eras.push(era);
+                lane.books.matched += matched;
+                None
+            }
+            Record::Taken { extent, matched, unmatched } => {
+                self.take(extent, matched, *unmatched);
+                None
+            }
+            Record::SourceCursor { source, cursor } => {
+                self.sources.insert(source.clone(), cursor.clone());
+                None
+            }
+            Record::Purged { segment, .. } => {
+                self.extents.retain(|extent| extent.segment != *segment);
+                None
+            }
+            Record::Unsubscribed { sub, .. } => self.in_lane(*sub, |lane| {
+                lane.removed = true;
+                None
+            }),
+            Record::Paused { sub, reason, .. } => self.in_lane(*sub, |lane| {
+                lane.paused = Some(reason.clone());
+                None
+            }),
+            Record::Resumed { sub, .. } => self.in_lane(*sub, |lane| {
+                lane.paused = None;
+                None
+            }),
+            Record::Claimed { key, claim } => self.in_lane(key.sub, |lane| {
+                lane.claimed.insert((key.seq, key.replay), claim.clone());
+                None
+            }),
+            Record::Attempted { key, origin, verdict, low, .. } => self.in_lane(key.sub, |lane| {
+                lane.claimed.remove(&(key.seq, key.replay));
+                match origin {
+                    Origin::Log => lane.pass(key.seq, *low),
+                    Origin::Parked => {
+                        lane.leave(ExceptionStatus::Parked);
+                        lane.raise_low(*low);
+                    }
+                }
+                let (status, due) = match verdict {
+                    Verdict::Delivered => (ExceptionStatus::Delivered, Timestamp::default()),
+                    Verdict::Retry { due } => (ExceptionStatus::Parked, *due),
+                    Verdict::Failed => (ExceptionStatus::Failed, Timestamp::default()),
+                    Verdict::Unknown => (ExceptionStatus::Unknown, Timestamp::default()),
+                };
+                lane.enter(status);
+                lane.count(record);
+                match (status, origin) {
+                    (ExceptionStatus::Delivered, Origin::Log) => None,
+                    (ExceptionStatus::Delivered, Origin::Parked) => Some(RowChange::Delete(*key)),
+                    _ => row_after(record, status, due).map(|row| RowChange::Put(*key, Box::new(row))),
+                }
+            }),
+            Record::Ended { key, origin, facts, end, low, at } => self.in_lane(key.sub, |lane| {
+                match origin {
+                    Origin::Log => lane.pass(key.seq, *low),
+                    Origin::Parked => {
+                        lane.leave(ExceptionStatus::Parked);
+                        lane.raise_low(*low);
+                    }
+                }
+                match end {
+                    End::Cancelled => lane.books.cancelled += 1,
+                    End::Expired => lane.books.expired += 1,
+                    End::Unknown => lane.books.unknown += 1,
+                }
+                match (end, origin) {
+                    (End::Unknown, _) => Some(RowChange::Put(*key, Box::new(row_in_doubt(facts, *at)))),
+                    (_, Origin::Parked) => Some(RowChange::Delete(*key)),
+                    (_, Origin::Log) => None,
+                }
+            }),
+            Record::Retriggered { key, row, was, .. } => self.in_lane(key.sub, |lane| {
+                lane.leave(*was);
+                lane.enter(ExceptionStatus::Parked);
+                Some(RowChange::Put(*key, Box::new(row.clone())))
+            }),
+            Record::Replayed { key, row, .. } => self.in_lane(key.sub, |lane| {
+                lane.books.matched += 1;
+                lane.enter(ExceptionStatus::Parked);
+                Some(RowChange::Put(*key, Box::new(row.clone())))
+            }),
+        }
+    }
+
+    fn in_lane(&mut self, sub: SubId, change: impl FnOnce(&mut LaneState) -> Option<RowChange>) -> Option<RowChange> {
+        self.lanes.get_mut(&sub).and_then(change)
+    }
+
+    fn take(&mut self, extent: &Extent, matched: &[(SubId, u32)], unmatched: u32) {
+        self.next_seq = extent.next_seq();
+        self.spool.lines += extent.lines();
+        self.spool.events += u64::from(extent.events);
+        self.spool.blank += u64::from(extent.blank);
+        self.spool.quarantined += u64::from(extent.quarantined);
+        self.spool.unmatched += u64::from(unmatched);
+        self.extents.push_back(*extent);
+        for (sub, count) in matched {
+            let Some(lane) = self.lanes.get_mut(sub) else { continue };
+            if lane.waiting() == 0 {
+                lane.passed.clear();
+                lane.raise_low(extent.first_seq);
+            }
+            lane.books.matched += u64::from(*count);
+        }
+    }
+}
+
+impl LaneState {
+    fn new(tenant: &str, name: &str, low: Seq, created: Timestamp) -> Self {
+        Self {
+            tenant: tenant.to_owned(),
+            name: name.to_owned(),
+            created,
+            removed: false,
+            paused: None,
+            eras: Vec::new(),
+            low,
+            passed: BTreeSet::new(),
+            claimed: BTreeMap::new(),
+            parked: 0,
+            books: Books::default(),
+            counters: AttemptCounters::default(),
+        }
+    }
+
+    fn count(&mut self, record: &Record) {
+        let Record::Attempted { attempt, .. } = record else { return };
+        if attempt.outcome == Outcome::Success {
+            self.counters.success_count += 1;
+            self.counters.last_success_at = Some(attempt.started);
+        } else {
+            self.counters.error_count += 1;
+            self.counters.last_error_at = Some(attempt.started);
+            self.counters.last_error = Some(attempt.outcome);
+        }
+    }
+}
+
+fn row_in_doubt(facts: &DeliveryFacts, at: Timestamp) -> ExceptionRow {
+    ExceptionRow {
+        status: ExceptionStatus::Unknown,
+        facts: facts.clone(),
+        due: Timestamp::default(),
+        attempts: 0,
+        base: 0,
+        last: None,
+        replay_of: None,
+        updated: at,
+    }
+}
+
+fn row_after(record: &Record, status: ExceptionStatus, due: Timestamp) -> Option<ExceptionRow> {
+    let Record::Attempted { facts, attempt, base, replay_of, .. } = record else { return None };
+    Some(ExceptionRow {
+        status,
+        facts: facts.clone(),
+        due,
+        attempts: attempt.number,
+        base: *base,
+        last: Some(LastAttempt {
+            outcome: attempt.outcome,
+            status_code: attempt.exchange.status_code,
+            error: attempt.exchange.error.clone(),
+            at: attempt.started,
+        }),
+        replay_of: *replay_of,
+        updated: attempt.started,
+    })
+}

@@ -1,0 +1,261 @@
+//! The view: sled, opened with care, one tree, small values.
+//!
+//! sled 0.34 is not trusted with anything that cannot be rebuilt: its `flush` is no fsync, and a kill while it opens can
+//! leave a half-written snapshot that makes it refuse for ever. So half-written snapshots are removed before opening,
+//! a panic while opening is caught, a view that will not open is moved aside, and the ledger rows become durable only
+//! through our own fdatasync of its file.
+
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ledger::{Ledger, RowChange};
+use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
+use super::rows::{self, Meta, RowError};
+use crate::env::Files;
+use crate::model::{SegmentId, SubId, Timestamp};
+
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// The view does not work. The state is not lost: it is in the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    #[error("the view (sled) does not open at {}: {reason}", path.display())]
+    Open { path: PathBuf, reason: String },
+    #[error("the view (sled) failed: {0}")]
+    Sled(#[from] sled::Error),
+    #[error(transparent)]
+    Row(#[from] RowError),
+    #[error("sync the view at {}: {source}", path.display())]
+    Sync { path: PathBuf, source: io::Error },
+}
+
+/// The open view. Clones share one sled.
+#[derive(Clone)]
+pub struct View {
+    tree: sled::Db,
+    db_file: Arc<File>,
+    path: PathBuf,
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, String> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "it panicked".to_owned())),
+    }
+}
+
+fn remove_half_snapshots(files: &dyn Files, path: &Path) -> io::Result<()> {
+    match files.list(path) {
+        Ok(entries) => {
+            for entry in entries {
+                if entry.name.to_string_lossy().ends_with(".generating") {
+                    files.unlink(&path.join(&entry.name))?;
+                }
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl View {
+    /// Opens the view in `path`, or says why not. Nothing is removed but half-written snapshots.
+    pub fn open(files: &dyn Files, path: &Path) -> Result<Self, ViewError> {
+        let open_error = |reason: String| ViewError::Open { path: path.to_owned(), reason };
+        remove_half_snapshots(files, path).map_err(|error| open_error(error.to_string()))?;
+        let tree = open_sled(path).map_err(open_error)?;
+        let db_path = path.join("db");
+        let db_file = File::open(&db_path).map_err(|error| open_error(error.to_string()))?;
+        Ok(Self { tree, db_file: Arc::new(db_file), path: path.to_owned() })
+    }
+
+    /// Moves whatever is at `path` out of the way and returns where it went.
+    pub fn set_aside(files: &dyn Files, path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
+        match files.stat(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        for attempt in 0..100 {
+            let aside = path.with_extension(format!("damaged-{}-{attempt}", now.as_secs()));
+            match files.rename_new(path, &aside) {
+                Ok(()) => return Ok(Some(aside)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("a hundred damaged views lie beside the state already; remove some"))
+    }
+
+    /// The ledger as far as the view knows it; `None` in an empty view.
+    pub fn load_ledger(&self) -> Result<Option<Ledger>, ViewError> {
+        let Some(meta) = self.tree.get(rows::META)? else { return Ok(None) };
+        let meta: Meta = rows::unseal(&meta)?;
+        let mut ledger = Ledger {
+            lsn: meta.lsn,
+            next_seq: meta.next_seq,
+            next_sub: meta.next_sub,
+            spool: meta.spool,
+            barrier: meta.barrier,
+            ..Ledger::default()
+        };
+        for item in self.tree.scan_prefix(rows::LANES) {
+            let (key, value) = item?;
+            let sub = key.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+            let sub = sub.ok_or_else(|| RowError("a lane's key is too short".into()))?;
+            ledger.lanes.insert(SubId(sub), rows::unseal(&value)?);
+        }
+        let mut extents = Vec::new();
+        for item in self.tree.scan_prefix(rows::EXTENTS) {
+            extents.push(rows::unseal::<crate::model::Extent>(&item?.1)?);
+        }
+        extents.sort_by_key(|extent| (extent.first_seq, extent.segment, extent.start));
+        ledger.extents = extents.into();
+        for item in self.tree.scan_prefix(rows::SOURCES) {
+            let (key, value) = item?;
+            ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
+        }
+        Ok(Some(ledger))
+    }
+
+    /// Applies row changes. They may run ahead of the ledger rows: replaying the journal over them ends the same.
+    pub fn apply(&self, changes: &[RowChange]) -> Result<(), ViewError> {
+        let mut batch = sled::Batch::default();
+        for change in changes {
+            let key = match change {
+                RowChange::Put(key, _) | RowChange::Delete(key) => *key,
+            };
+            let row_key = rows::exception_key(key);
+            if let Some(old) = self.tree.get(&row_key)? {
+                let old: ExceptionRow = rows::unseal(&old)?;
+                rows::index_keys(key, &old).into_iter().for_each(|index| batch.remove(index));
+            }
+            match change {
+                RowChange::Put(_, row) => {
+                    let [due, id, pin] = rows::index_keys(key, row);
+                    if row.status == ExceptionStatus::Parked {
+                        batch.insert(due, &[]);
+                    }
+                    batch.insert(id, rows::seal(&key));
+                    batch.insert(pin, &[]);
+                    batch.insert(row_key, rows::seal(&**row));
+                }
+                RowChange::Delete(_) => batch.remove(row_key),
+            }
+            self.tree.apply_batch(std::mem::take(&mut batch))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the ledger rows named by `dirty` and the meta row in one batch, and makes the view durable.
+    pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty) -> Result<(), ViewError> {
+        let mut batch = sled::Batch::default();
+        for sub in &dirty.lanes {
+            if let Some(lane) = ledger.lanes.get(sub) {
+                batch.insert(rows::lane_key(*sub), rows::seal(lane));
+            }
+        }
+        for segment in &dirty.purged {
+            for item in self.tree.scan_prefix(rows::extents_of(*segment)) {
+                batch.remove(item?.0);
+            }
+        }
+        for extent in &dirty.extents {
+            if !dirty.purged.contains(&extent.segment) {
+                batch.insert(rows::extent_key(extent), rows::seal(extent));
+            }
+        }
+        for source in &dirty.sources {
+            if let Some(cursor) = ledger.sources.get(source) {
+                batch.insert(rows::source_key(source), rows::seal(cursor));
+            }
+        }
+        let meta = Meta {
+            lsn: ledger.lsn,
+            next_seq: ledger.next_seq,
+            next_sub: ledger.next_sub,
+            spool: ledger.spool,
+            barrier: ledger.barrier,
+        };
+        batch.insert(rows::META, rows::seal(&meta));
+        self.tree.apply_batch(batch)?;
+        self.tree.flush()?;
+        self.db_file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
+    }
+
+    /// The row of one delivery.
+    pub fn exception(&self, key: DeliveryKey) -> Result<Option<ExceptionRow>, ViewError> {
+        Ok(self.tree.get(rows::exception_key(key))?.map(|value| rows::unseal(&value)).transpose()?)
+    }
+
+    /// The rows of one subscription, by sequence number.
+    pub fn exceptions(
+        &self,
+        sub: SubId,
+    ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
+        self.tree.scan_prefix(rows::exceptions_of(sub)).map(|item| {
+            let (key, value) = item?;
+            let key =
+                rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
+            Ok((key, rows::unseal(&value)?))
+        })
+    }
+
+    /// The delivery with this id, if it has a row.
+    pub fn find(&self, delivery: &[u8; 16]) -> Result<Option<DeliveryKey>, ViewError> {
+        Ok(self.tree.get(rows::id_key(delivery))?.map(|value| rows::unseal(&value)).transpose()?)
+    }
+
+    /// The parked deliveries of `sub`, soonest first, each with its due time.
+    pub fn parked(&self, sub: SubId) -> impl Iterator<Item = Result<(DeliveryKey, Timestamp), ViewError>> + use<> {
+        self.tree.scan_prefix(rows::dues_of(sub)).keys().map(|key| {
+            let key = key?;
+            rows::parse_due_key(&key).ok_or_else(|| RowError("a due key is malformed".into()).into())
+        })
+    }
+
+    /// Offsets of the lines of `segment` that rows still speak of, without repeats.
+    pub fn pinned_offsets(&self, segment: SegmentId) -> Result<Vec<u64>, ViewError> {
+        let mut offsets = Vec::new();
+        for key in self.tree.scan_prefix(rows::pins_of(segment)).keys() {
+            offsets.extend(rows::parse_pin_offset(&key?));
+        }
+        offsets.dedup();
+        Ok(offsets)
+    }
+
+    /// Every row as it is, for a checkpoint.
+    pub(super) fn dump(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), ViewError>> + use<> {
+        self.tree.iter().map(|item| Ok(item?))
+    }
+
+    /// Puts dumped rows back.
+    pub(super) fn restore(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), ViewError> {
+        for chunk in pairs.chunks(1000) {
+            let mut batch = sled::Batch::default();
+            chunk.iter().for_each(|(key, value)| batch.insert(key.as_slice(), value.as_slice()));
+            self.tree.apply_batch(batch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Which ledger rows changed since the view last got them.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    pub lanes: std::collections::BTreeSet<SubId>,
+    pub extents: Vec<crate::model::Extent>,
+    pub purged: std::collections::BTreeSet<SegmentId>,
+    pub sources: std::collections::BTreeSet<String>,
+    /// Records since then.
+    pub records: u64,
+}
