@@ -132,6 +132,19 @@ impl<T> Scheduler<T> {
         self.draining = true;
     }
 
+    /// Keeps a delivery's row from being sent until its next state is durable, for somebody who is about to change it.
+    /// `false`: it is on its way, or its subscription has no lane.
+    pub fn reserve(&mut self, key: DeliveryKey) -> bool {
+        self.lanes.get_mut(&key.sub).is_some_and(|lane| lane.retrying.insert((key.seq, key.replay)))
+    }
+
+    /// Takes a reservation back.
+    pub fn release(&mut self, key: DeliveryKey) {
+        if let Some(lane) = self.lanes.get_mut(&key.sub) {
+            lane.retrying.remove(&(key.seq, key.replay));
+        }
+    }
+
     /// Deliveries on their way to or at a worker.
     pub fn busy(&self) -> usize {
         self.busy

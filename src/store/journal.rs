@@ -87,19 +87,18 @@ pub fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<(u64, PathBuf, u64)
 
 /// The content of one journal file, ready to be walked.
 pub struct JournalFile {
-    pub first_lsn: u64,
     pub path: PathBuf,
     bytes: Vec<u8>,
 }
 
 impl JournalFile {
     /// Reads the file at `path`.
-    pub fn read(files: &dyn Files, first_lsn: u64, path: PathBuf) -> Result<Self, JournalError> {
+    pub fn read(files: &dyn Files, path: PathBuf) -> Result<Self, JournalError> {
         let bytes = files.read(&path).map_err(io_error("read", &path))?;
         if bytes.len() >= FILE_HEADER.len() && !bytes.starts_with(FILE_HEADER) {
             return Err(JournalError::Foreign(path));
         }
-        Ok(Self { first_lsn, path, bytes })
+        Ok(Self { path, bytes })
     }
 
     /// Frames and damage, with offsets in the file.
@@ -142,7 +141,7 @@ impl Journal {
                 continue;
             }
             report.last_lsn = report.last_lsn.max(first_lsn - 1);
-            let file = JournalFile::read(&*files, *first_lsn, path.clone())?;
+            let file = JournalFile::read(&*files, path.clone())?;
             let end = replay_file(&file, after_lsn, last, &mut report, &mut each)?;
             if last {
                 if end < *len {

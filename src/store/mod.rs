@@ -6,6 +6,7 @@
 
 mod checkpoint;
 pub mod frame;
+mod history;
 mod journal;
 mod ledger;
 mod lock;

@@ -1,0 +1,116 @@
+//! Reading the log for lanes that are behind, and the rows and payloads of retries that are due.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::messages::Doubt;
+use crate::dispatch::{Input, Parked};
+use crate::ingest::LogReader;
+use crate::model::{Event, Seq, SubId, Timestamp};
+use crate::routing::CompiledFilter;
+use crate::store::{FilterEra, StateReader};
+
+/// Events examined for one request at most, so that one lane's long search does not keep the others waiting.
+const EXAMINED_MAX: usize = 8192;
+const EXTENTS_AT_ONCE: usize = 64;
+
+/// What a lane asks for.
+pub enum ReadRequest {
+    Log { sub: SubId, from: Seq, upto: Seq, events_max: usize, bytes_max: usize },
+    Due { sub: SubId, now: Timestamp, rows_max: usize },
+}
+
+/// Reads for lanes. Keeps the compiled filters of the eras it met.
+pub struct CatchUp {
+    state: StateReader,
+    log: LogReader,
+    filters: HashMap<(SubId, Seq), Arc<CompiledFilter>>,
+}
+
+impl CatchUp {
+    pub fn new(state: StateReader, log: LogReader) -> Self {
+        Self { state, log, filters: HashMap::new() }
+    }
+
+    /// Answers one request. An error means that the log or the view does not read back: the line stops.
+    pub fn answer<T>(&mut self, request: ReadRequest) -> Result<Input<T>, Doubt> {
+        match request {
+            ReadRequest::Log { sub, from, upto, events_max, bytes_max } => {
+                self.read_log(sub, from, upto, events_max, bytes_max)
+            }
+            ReadRequest::Due { sub, now, rows_max } => self.read_due(sub, now, rows_max),
+        }
+    }
+
+    fn read_log<T>(
+        &mut self,
+        sub: SubId,
+        from: Seq,
+        upto: Seq,
+        events_max: usize,
+        bytes_max: usize,
+    ) -> Result<Input<T>, Doubt> {
+        let (eras, extents) = {
+            let ledger = self.state.ledger();
+            let eras = ledger.lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
+            (eras, ledger.extents_from(from, EXTENTS_AT_ONCE))
+        };
+        let mut found: Vec<Arc<Event>> = Vec::new();
+        let mut next = from;
+        let (mut bytes, mut examined) = (0, 0);
+        'extents: for extent in extents.iter().filter(|extent| extent.first_seq < upto) {
+            for event in self.log.read(extent, next).map_err(|error| Doubt(error.to_string()))? {
+                let takes = match self.era(sub, &eras, event.seq)? {
+                    Some(filter) => filter.matches(&event),
+                    None => false,
+                };
+                let full = found.len() >= events_max || (!found.is_empty() && bytes + event.line.len() > bytes_max);
+                if event.seq >= upto || (takes && full) || examined >= EXAMINED_MAX {
+                    break 'extents;
+                }
+                examined += 1;
+                next = event.seq + 1;
+                if takes {
+                    bytes += event.line.len();
+                    found.push(Arc::new(event));
+                }
+            }
+        }
+        if extents.is_empty() {
+            next = upto;
+        }
+        Ok(Input::LogRead { sub, events: found, next })
+    }
+
+    fn era(&mut self, sub: SubId, eras: &[FilterEra], seq: Seq) -> Result<Option<Arc<CompiledFilter>>, Doubt> {
+        let Some(era) = eras.iter().rev().find(|era| era.from_seq <= seq) else { return Ok(None) };
+        if let Some(filter) = self.filters.get(&(sub, era.from_seq)) {
+            return Ok(Some(filter.clone()));
+        }
+        let filter = CompiledFilter::compile(&era.filter)
+            .map_err(|error| Doubt(format!("the stored filter of subscription {} does not compile: {error}", sub.0)))?;
+        let filter = Arc::new(filter);
+        self.filters.insert((sub, era.from_seq), filter.clone());
+        Ok(Some(filter))
+    }
+
+    fn read_due<T>(&mut self, sub: SubId, now: Timestamp, rows_max: usize) -> Result<Input<T>, Doubt> {
+        let doubt = |error: crate::store::ViewError| Doubt(error.to_string());
+        let mut rows = Vec::new();
+        let mut next_due = None;
+        for parked in self.state.view.parked(sub) {
+            let (key, due) = parked.map_err(doubt)?;
+            if due > now || rows.len() >= rows_max {
+                next_due = Some(due);
+                break;
+            }
+            let Some(row) = self.state.view.exception(key).map_err(doubt)? else { continue };
+            let event = self
+                .log
+                .event_at(row.facts.position, key.seq, row.facts.seen)
+                .map_err(|error| Doubt(error.to_string()))?;
+            rows.push(Parked { key, row, event: event.map(Arc::new) });
+        }
+        Ok(Input::DueRead { sub, rows, next_due })
+    }
+}

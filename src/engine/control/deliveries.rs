@@ -1,0 +1,263 @@
+//! The delivery log: the latest attempt of each delivery, newest first, then what was never tried.
+//!
+//! A delivery shows up at the record of its latest attempt, so no list of what was already shown is needed: an attempt is
+//! the latest one when the delivery's row says so, or when it delivered and there is no row.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::{internal, observer::status_after, subscriptions};
+use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, Page};
+use crate::admin::{ControlError, DeliveryFilter};
+use crate::engine::running::{Shared, lock};
+use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
+use crate::routing::Pattern;
+use crate::store::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus, Record, Verdict};
+
+/// A delivery found in the history.
+pub(super) struct Found {
+    pub key: DeliveryKey,
+    pub facts: DeliveryFacts,
+    pub attempts: Vec<Attempt>,
+    pub verdict: Verdict,
+    pub row: Option<ExceptionRow>,
+}
+
+impl Found {
+    pub fn status(&self) -> DeliveryStatus {
+        match self.row.as_ref().map(|row| row.status) {
+            Some(ExceptionStatus::Parked) => DeliveryStatus::Pending,
+            Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
+            Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
+            Some(ExceptionStatus::Delivered) => DeliveryStatus::Delivered,
+            None => status_after(self.verdict),
+        }
+    }
+}
+
+fn delivery(
+    subscription: &Subscription,
+    facts: &DeliveryFacts,
+    status: DeliveryStatus,
+    last: Option<&Attempt>,
+    row: Option<&ExceptionRow>,
+) -> Delivery {
+    let parked = row.filter(|row| row.status == ExceptionStatus::Parked);
+    Delivery {
+        id: uuid::Uuid::from_bytes(facts.delivery).to_string(),
+        event_id: facts.event_id.clone(),
+        event_type: facts.event_type.clone(),
+        tenant: subscription.tenant().to_owned(),
+        subscription: subscription.name.clone(),
+        status,
+        outcome: last.map(|attempt| attempt.outcome),
+        status_code: last.and_then(|attempt| attempt.exchange.status_code),
+        attempts: last.map_or(0, |attempt| attempt.number),
+        created_at: facts.seen,
+        last_attempt_at: last.map(|attempt| attempt.started),
+        next_attempt_at: parked.map(|row| row.due),
+        duration_ms: last.map(|attempt| attempt.duration_ms),
+    }
+}
+
+/// The tests of a filter, ready to run.
+struct Sieve<'a> {
+    filter: &'a DeliveryFilter,
+    sub: Option<SubId>,
+    pattern: Option<Pattern>,
+}
+
+impl<'a> Sieve<'a> {
+    fn new(shared: &Shared, filter: &'a DeliveryFilter) -> Result<Self, ControlError> {
+        let sub = filter.subscription.as_ref().map(|key| subscriptions::find(shared, key)).transpose()?;
+        let pattern = filter.event_type.as_deref().map(Pattern::parse).transpose().map_err(ControlError::Invalid)?;
+        Ok(Self { filter, sub: sub.map(|found| found.0), pattern })
+    }
+
+    fn takes_facts(&self, sub: SubId, facts: &DeliveryFacts) -> bool {
+        self.sub.is_none_or(|wanted| wanted == sub)
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&facts.event_type))
+            && self.filter.event_id.as_ref().is_none_or(|id| *id == facts.event_id)
+            && self.filter.since.is_none_or(|since| facts.seen >= since)
+            && self.filter.until.is_none_or(|until| facts.seen < until)
+    }
+
+    fn takes(&self, delivery: &Delivery) -> bool {
+        let filter = self.filter;
+        (filter.status.is_empty() || filter.status.contains(&delivery.status))
+            && (filter.outcome.is_empty() || delivery.outcome.is_some_and(|outcome| filter.outcome.contains(&outcome)))
+            && filter.tenant.as_ref().is_none_or(|tenant| *tenant == delivery.tenant)
+    }
+}
+
+/// Cursors are the record number to go on below.
+fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
+    match cursor {
+        None => Ok(u64::MAX),
+        Some(text) => text
+            .strip_prefix('r')
+            .and_then(|number| number.parse().ok())
+            .ok_or_else(|| ControlError::Invalid(format!("\"{text}\" is no cursor of this list"))),
+    }
+}
+
+pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    let sieve = Sieve::new(shared, filter)?;
+    let before = parse_cursor(filter.page.cursor.as_deref())?;
+    let limit = usize::from(filter.page.limit);
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let mut data = if before == u64::MAX { untried(shared, &sieve, limit)? } else { Vec::new() };
+    let mut failure = None;
+    let mut next = None;
+    let view = &shared.state.view;
+    let scanned = shared.state.history(before, |lsn, record| {
+        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let Some(subscription) = configured.get(&key.sub) else { return ControlFlow::Continue(()) };
+        if !sieve.takes_facts(key.sub, &facts) {
+            return ControlFlow::Continue(());
+        }
+        let row = match view.exception(key) {
+            Ok(row) => row,
+            Err(error) => {
+                failure = Some(internal(error));
+                return ControlFlow::Break(());
+            }
+        };
+        let latest = match (&row, verdict) {
+            (Some(row), _) => row.attempts == attempt.number,
+            (None, verdict) => verdict == Verdict::Delivered,
+        };
+        if !latest {
+            return ControlFlow::Continue(());
+        }
+        let found = Found { key, facts, attempts: vec![attempt], verdict, row };
+        let row =
+            delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
+        if sieve.takes(&row) {
+            if data.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            data.push(row);
+            next = Some(format!("r{lsn}"));
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(internal)?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let full = data.len() >= limit;
+    Ok(Page { data, next_cursor: next.filter(|_| full), has_more: full })
+}
+
+/// Deliveries that wait in the log without an attempt, and at-most-once ones on their way.
+fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Delivery>, ControlError> {
+    let wanted = &sieve.filter.status;
+    if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || !sieve.filter.outcome.is_empty() {
+        return Ok(Vec::new());
+    }
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let mut data = Vec::new();
+    for (sub, subscription) in configured.iter() {
+        for event in super::events::waiting(shared, *sub, limit)? {
+            let id = crate::model::delivery_id(event.position, subscription.tenant(), &subscription.name, 0);
+            let facts = DeliveryFacts {
+                delivery: id.0.into_bytes(),
+                position: event.position,
+                seen: event.seen,
+                event_id: event.id.clone(),
+                event_type: event.event_type.clone(),
+            };
+            if sieve.takes_facts(*sub, &facts) {
+                let row = delivery(subscription, &facts, DeliveryStatus::Pending, None, None);
+                data.extend(sieve.takes(&row).then_some(row));
+            }
+        }
+    }
+    data.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+    data.truncate(limit);
+    Ok(data)
+}
+
+/// The one delivery whose id begins with `prefix`, with its attempts, oldest first.
+pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError> {
+    let wanted = prefix.to_ascii_lowercase();
+    let mut found: Option<Found> = None;
+    let mut others = Vec::new();
+    let scanned = shared.state.history(u64::MAX, |_, record| {
+        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
+        if id.starts_with(&wanted) {
+            match &mut found {
+                None => found = Some(Found { key, facts, attempts: vec![attempt], verdict, row: None }),
+                Some(found) if found.facts.delivery == facts.delivery => found.attempts.push(attempt),
+                Some(_) if !others.contains(&id) => others.push(id),
+                Some(_) => {}
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(internal)?;
+    let Some(mut found) = found else {
+        let message = format!("no delivery {prefix} in the history; see `spoolhook deliveries list`");
+        return Err(ControlError::NotFound(message));
+    };
+    if !others.is_empty() {
+        others.push(uuid::Uuid::from_bytes(found.facts.delivery).to_string());
+        return Err(ControlError::Ambiguous(format!("{prefix} fits several deliveries: {}", others.join(", "))));
+    }
+    found.attempts.reverse();
+    found.row = shared.state.view.exception(found.key).map_err(internal)?;
+    Ok(found)
+}
+
+pub(super) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {
+    let configured = lock(&shared.routing).subscriptions.clone();
+    configured.get(&sub).cloned().ok_or_else(|| {
+        let ledger = shared.state.ledger();
+        let name = ledger.lanes.get(&sub).map_or_else(|| sub.0.to_string(), |lane| lane.name.clone());
+        ControlError::Conflict(format!("its subscription \"{name}\" is no longer configured"))
+    })
+}
+
+pub fn show(shared: &Shared, id: &str) -> Result<DeliveryDetail, ControlError> {
+    let found = find(shared, id)?;
+    let subscription = subscription_of(shared, found.key.sub)?;
+    let last = found.attempts.last();
+    let base = found.row.as_ref().map_or(0, |row| row.base);
+    let attempts = u32::try_from(subscription.retry.waits.len()).unwrap_or(u32::MAX - 1) + 1;
+    Ok(DeliveryDetail {
+        delivery: delivery(&subscription, &found.facts, found.status(), last, found.row.as_ref()),
+        url: subscription.masked_url(),
+        mode: subscription.mode.as_str().to_owned(),
+        dialect: subscription.dialect.clone(),
+        max_attempts: attempts.saturating_add(base),
+        segment: found.facts.position.segment.to_string(),
+        offset: found.facts.position.offset,
+        why: why(&found, last, shared.clock.now()),
+        attempt_log: found.attempts.iter().map(AttemptDetail::from).collect(),
+    })
+}
+
+/// One sentence: why the delivery stands where it stands.
+fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
+    let answer = match last {
+        None => "Nothing was sent yet.".to_owned(),
+        Some(attempt) => match attempt.exchange.status_code {
+            Some(code) => format!("The receiver answered {code}."),
+            None => format!("There was no answer ({}): {}.", attempt.outcome.as_str(), attempt.exchange.error),
+        },
+    };
+    let next = match (found.status(), found.row.as_ref()) {
+        (DeliveryStatus::Delivered, _) => "It is delivered.".to_owned(),
+        (DeliveryStatus::Pending, Some(row)) if row.due > now => {
+            format!("It will be tried again at {}.", row.due)
+        }
+        (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
+        (DeliveryStatus::Unknown, _) => {
+            "Bytes may have reached the receiver, so this at-most-once delivery is not sent again by itself.".to_owned()
+        }
+        _ => "No attempt is left; replay it when the cause is mended.".to_owned(),
+    };
+    format!("{answer} {next}")
+}

@@ -1,0 +1,176 @@
+//! Events as they lie in the log, and why each subscription did or did not take them.
+
+use serde_json::value::RawValue;
+
+use super::internal;
+use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
+use crate::admin::{ControlError, PageRequest};
+use crate::engine::running::{Shared, lock};
+use crate::ingest::parse_line;
+use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, delivery_id};
+use crate::routing::CompiledFilter;
+use crate::store::{DeliveryKey, ExceptionStatus};
+
+/// Payload bytes on one page.
+const PAGE_BYTES: usize = 8 << 20;
+const EXTENTS_AT_ONCE: usize = 64;
+
+fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
+    let text = std::str::from_utf8(bytes).map_err(internal)?;
+    RawValue::from_string(text.to_owned()).map_err(internal)
+}
+
+fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
+    let mut takers = Vec::new();
+    lock(&shared.routing).clone().router.matches(event, &mut takers);
+    Ok(EventRecord {
+        id: event.id.clone(),
+        event_type: event.event_type.clone(),
+        tenant: event.tenant.clone(),
+        time: event.time.clone(),
+        key: event.key.clone(),
+        operation: event.operation.as_str().to_owned(),
+        seq: event.seq,
+        segment: event.position.segment.to_string(),
+        offset: event.position.offset,
+        matched: u32::try_from(takers.len()).unwrap_or(u32::MAX),
+        data: raw(event.data())?,
+        old: event.old().map(raw).transpose()?,
+    })
+}
+
+fn read(shared: &Shared, extent: &Extent, from: Seq) -> Result<Vec<Event>, ControlError> {
+    shared.log.read(extent, from).map_err(internal)
+}
+
+/// Cursors are the sequence number to go on with.
+pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlError> {
+    let (oldest, tail) = {
+        let ledger = shared.state.ledger();
+        (ledger.extents.front().map_or(ledger.next_seq, |extent| extent.first_seq), ledger.next_seq)
+    };
+    let mut next: Seq = match page.cursor.as_deref() {
+        None => oldest,
+        Some("latest") => tail,
+        Some(text) => text.parse().map_err(|_| ControlError::Invalid(format!("\"{text}\" is no cursor of this list")))?,
+    };
+    if next < oldest {
+        return Err(ControlError::CursorExpired { oldest_cursor: oldest.to_string() });
+    }
+    let mut data = Vec::new();
+    let mut bytes = 0;
+    'pages: while next < tail {
+        let extents = shared.state.ledger().extents_from(next, EXTENTS_AT_ONCE);
+        if extents.is_empty() {
+            break;
+        }
+        for extent in extents {
+            for event in read(shared, &extent, next)? {
+                if data.len() >= usize::from(page.limit) || bytes > PAGE_BYTES {
+                    break 'pages;
+                }
+                bytes += event.line.len();
+                next = event.seq + 1;
+                data.push(record(shared, &event)?);
+            }
+        }
+    }
+    Ok(EventPage { has_more: next < tail, next_cursor: next.to_string(), data })
+}
+
+/// Events of a lane that wait in the log, at most `limit`, oldest first.
+pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<Event>, ControlError> {
+    let (lane, tail) = {
+        let ledger = shared.state.ledger();
+        match ledger.lanes.get(&sub) {
+            Some(lane) if lane.waiting() > 0 => (lane.clone(), ledger.next_seq),
+            _ => return Ok(Vec::new()),
+        }
+    };
+    let mut found = Vec::new();
+    let mut next = lane.low;
+    while next < tail && found.len() < limit && (found.len() as u64) < lane.waiting() {
+        let extents = shared.state.ledger().extents_from(next, EXTENTS_AT_ONCE);
+        let Some(last) = extents.last() else { break };
+        let end = last.next_seq();
+        for extent in &extents {
+            for event in read(shared, extent, next)? {
+                let era = lane.eras.iter().rev().find(|era| era.from_seq <= event.seq);
+                let takes = era.is_some_and(|era| CompiledFilter::compile(&era.filter).is_ok_and(|f| f.matches(&event)));
+                if takes && !lane.passed.contains(&event.seq) && found.len() < limit {
+                    found.push(event);
+                }
+            }
+        }
+        next = end;
+    }
+    Ok(found)
+}
+
+/// Finds a kept event: by where it lies when the id is ours, else by looking through the log, newest first.
+fn find(shared: &Shared, id: &str) -> Result<Event, ControlError> {
+    let extents: Vec<Extent> = shared.state.ledger().extents.iter().filter(|extent| extent.events > 0).copied().collect();
+    let place = id.split_once('-').and_then(|(segment, offset)| {
+        Some(Position { segment: segment.parse::<SegmentId>().ok()?, offset: offset.parse().ok()? })
+    });
+    let candidates = extents.iter().rev().filter(|extent| {
+        place.is_none_or(|at| extent.segment == at.segment && (extent.start..extent.end).contains(&at.offset))
+    });
+    for extent in candidates {
+        if let Some(event) = read(shared, extent, extent.first_seq)?.into_iter().rev().find(|event| event.id == id) {
+            return Ok(event);
+        }
+    }
+    Err(ControlError::NotFound(format!("no event {id} in the log; see `spoolhook events list`")))
+}
+
+fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<MatchRow>, ControlError> {
+    let routing = lock(&shared.routing).clone();
+    let mut rows = Vec::new();
+    for (sub, verdict) in routing.router.explain(event) {
+        let Some(subscription) = routing.subscriptions.get(&sub) else { continue };
+        if subscription.tenant() != event.tenant {
+            continue;
+        }
+        let matched = verdict.is_match();
+        let delivery = if with_deliveries && matched { delivery_of(shared, sub, event)? } else { None };
+        rows.push(MatchRow {
+            subscription_id: sub.0,
+            subscription: subscription.name.clone(),
+            tenant: subscription.tenant().to_owned(),
+            matched,
+            reason: verdict.to_string(),
+            delivery,
+        });
+    }
+    Ok(rows)
+}
+
+fn delivery_of(shared: &Shared, sub: SubId, event: &Event) -> Result<Option<DeliveryRef>, ControlError> {
+    let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
+    let row = shared.state.view.exception(key).map_err(internal)?;
+    let ledger = shared.state.ledger();
+    let Some(lane) = ledger.lanes.get(&sub) else { return Ok(None) };
+    let status = match row.map(|row| row.status) {
+        Some(ExceptionStatus::Parked) => DeliveryStatus::Pending,
+        Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
+        Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
+        _ if event.seq < lane.resume_at(ledger.next_seq) || lane.passed.contains(&event.seq) => DeliveryStatus::Delivered,
+        _ => DeliveryStatus::Pending,
+    };
+    let id = delivery_id(event.position, &lane.tenant, &lane.name, 0).to_string();
+    Ok(Some(DeliveryRef { id, status }))
+}
+
+pub fn show(shared: &Shared, id: &str) -> Result<EventDetail, ControlError> {
+    let event = find(shared, id)?;
+    Ok(EventDetail { subscriptions: rows(shared, &event, true)?, event: record(shared, &event)? })
+}
+
+/// Judges a line without taking it in.
+pub fn judge(shared: &Shared, line: &[u8]) -> Result<MatchReport, ControlError> {
+    let nowhere = Position { segment: SegmentId(0), offset: 0 };
+    let event = parse_line(line, nowhere, 0, shared.clock.now())
+        .map_err(|rejection| ControlError::Invalid(format!("{}: {}", rejection.reason.as_str(), rejection.detail)))?;
+    Ok(MatchReport { subscriptions: rows(shared, &event, false)? })
+}

@@ -1,0 +1,110 @@
+//! Sending a delivery again by hand.
+//!
+//! An at-least-once delivery goes back to pending under its own id. An at-most-once one is never sent twice under one id:
+//! with the caller's consent a new delivery is made that names the old one.
+
+use super::deliveries::{Found, find, subscription_of};
+use crate::admin::ControlError;
+use crate::admin::api::ReplayRow;
+use crate::engine::messages::Then;
+use crate::engine::running::Shared;
+use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
+use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, Record};
+
+fn refused(id: &str, reason: &str, message: impl Into<String>) -> ReplayRow {
+    ReplayRow {
+        id: id.to_owned(),
+        accepted: false,
+        reason: Some(reason.to_owned()),
+        message: message.into(),
+        delivery_id: None,
+    }
+}
+
+pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
+    match attempt(shared, id, consent) {
+        Ok(row) => row,
+        Err(ControlError::NotFound(message)) => refused(id, "not_found", message),
+        Err(ControlError::Ambiguous(message)) => refused(id, "ambiguous", message),
+        Err(other) => refused(id, "disabled", other.to_string()),
+    }
+}
+
+fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
+    let found = find(shared, id)?;
+    let subscription = subscription_of(shared, found.key.sub)?;
+    let at_most_once = subscription.mode == Mode::AtMostOnce;
+    if at_most_once && !consent {
+        let message = "this subscription is at-most-once: the receiver may get the event a second time. \
+                       Say --yes to send it as a new delivery";
+        return Ok(refused(id, "consent_required", message));
+    }
+    let now = shared.clock.now();
+    let key = if at_most_once { replay_key(shared, &found)? } else { found.key };
+    // From here to the commit the scheduler keeps its hands off this delivery.
+    if !shared.ask(move |scheduler| scheduler.reserve(key)).unwrap_or(false) {
+        return Ok(refused(id, "in_flight", "it is on its way at this moment; look again when that attempt has ended"));
+    }
+    let row = shared.state.view.exception(key).map_err(super::internal)?;
+    let record = if at_most_once {
+        Record::Replayed { key, row: new_delivery(&found, &subscription, key, now), at: now }
+    } else {
+        let was = row.as_ref().map_or(ExceptionStatus::Delivered, |row| row.status);
+        if row.is_none() && found.status() != DeliveryStatus::Delivered {
+            shared.ask(move |scheduler| scheduler.release(key));
+            return Ok(refused(id, "in_flight", "its state is changing at this moment; look again"));
+        }
+        Record::Retriggered { key, row: again(&found, row, now), was, at: now }
+    };
+    let delivery = match &record {
+        Record::Replayed { row, .. } | Record::Retriggered { row, .. } => row.facts.delivery,
+        _ => found.facts.delivery,
+    };
+    shared.commit(vec![record], Then::Nothing).map_err(ControlError::Unavailable)?;
+    Ok(ReplayRow {
+        id: id.to_owned(),
+        accepted: true,
+        reason: None,
+        message: "it is pending and due now".to_owned(),
+        delivery_id: Some(uuid::Uuid::from_bytes(delivery).to_string()),
+    })
+}
+
+fn replay_key(shared: &Shared, found: &Found) -> Result<DeliveryKey, ControlError> {
+    let mut replay = u32::try_from(shared.clock.now().as_secs()).unwrap_or(u32::MAX).max(found.key.replay + 1);
+    loop {
+        let key = DeliveryKey { replay, ..found.key };
+        if shared.state.view.exception(key).map_err(super::internal)?.is_none() {
+            return Ok(key);
+        }
+        replay += 1;
+    }
+}
+
+fn new_delivery(
+    found: &Found,
+    subscription: &Subscription,
+    key: DeliveryKey,
+    now: crate::model::Timestamp,
+) -> ExceptionRow {
+    let id = delivery_id(found.facts.position, subscription.tenant(), &subscription.name, key.replay);
+    let mut facts = found.facts.clone();
+    let replay_of = Some(facts.delivery);
+    facts.delivery = id.0.into_bytes();
+    ExceptionRow { status: ExceptionStatus::Parked, facts, due: now, attempts: 0, base: 0, last: None, replay_of, updated: now }
+}
+
+fn again(found: &Found, row: Option<ExceptionRow>, now: crate::model::Timestamp) -> ExceptionRow {
+    let attempts = found.attempts.last().map_or(0, |attempt| attempt.number);
+    let row = row.unwrap_or_else(|| ExceptionRow {
+        status: ExceptionStatus::Delivered,
+        facts: found.facts.clone(),
+        due: now,
+        attempts,
+        base: attempts,
+        last: None,
+        replay_of: None,
+        updated: now,
+    });
+    ExceptionRow { status: ExceptionStatus::Parked, due: now, base: row.attempts, updated: now, ..row }
+}

@@ -1,0 +1,126 @@
+//! Subscriptions as people see them, and their pause switch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{internal, unavailable};
+use crate::admin::api::{Counters, Webhook};
+use crate::admin::{ControlError, SubKey};
+use crate::dispatch::LaneStatus;
+use crate::engine::messages::{LaneCommand, Then};
+use crate::engine::running::{Shared, lock};
+use crate::model::{SubId, Subscription};
+use crate::store::{LaneState, Record};
+
+fn webhook(sub: SubId, subscription: &Subscription, lane: &LaneState, status: Option<&LaneStatus>) -> Webhook {
+    let counters = &lane.counters;
+    let (state, reason) = if !subscription.active {
+        ("disabled", Some("switched off in the configuration: events do not queue".to_owned()))
+    } else if let Some(reason) = &lane.paused {
+        ("paused", Some(reason.clone()))
+    } else if let Some(until) = status.and_then(|status| status.breaker_until) {
+        ("failing", Some(format!("nothing but failures; the next probe goes out at {until}")))
+    } else if status.is_some_and(|status| status.suspect) {
+        ("failing", Some("the last attempts all failed".to_owned()))
+    } else {
+        ("active", None)
+    };
+    Webhook {
+        id: sub.0,
+        url: subscription.url.clone(),
+        events: subscription.filter.events.clone(),
+        is_active: subscription.active,
+        date_created: lane.created,
+        name: subscription.name.clone(),
+        tenant: subscription.tenant().to_owned(),
+        source: "file".to_owned(),
+        source_ref: Some(subscription.source.to_string()),
+        mode: subscription.mode.as_str().to_owned(),
+        dialect: subscription.dialect.clone(),
+        condition: subscription.filter.condition.clone(),
+        state: state.to_owned(),
+        state_reason: reason,
+        secret_fingerprint: subscription.secrets.first().map(crate::model::Secret::fingerprint),
+        counters: Counters {
+            success_count: counters.success_count,
+            error_count: counters.error_count,
+            last_success_at: counters.last_success_at,
+            last_error_at: counters.last_error_at,
+            last_error: counters.last_error.map(|outcome| outcome.as_str().to_owned()),
+            pending: lane.books.pending(),
+        },
+    }
+}
+
+/// Every configured subscription, by tenant and name.
+pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
+    let clock = shared.clock.clone();
+    let lanes: HashMap<SubId, LaneStatus> = shared
+        .ask(move |scheduler| scheduler.status(clock.now()))
+        .ok_or_else(|| unavailable("the engine is stopping"))?
+        .into_iter()
+        .map(|lane| (lane.sub, lane))
+        .collect();
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let ledger = shared.state.ledger();
+    let mut webhooks: Vec<_> = configured
+        .iter()
+        .filter_map(|(sub, subscription)| {
+            Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub)))
+        })
+        .collect();
+    webhooks.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
+    Ok(webhooks)
+}
+
+/// The number and settings behind a key.
+pub fn find(shared: &Shared, key: &SubKey) -> Result<(SubId, Arc<Subscription>), ControlError> {
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let found: Vec<_> = configured
+        .iter()
+        .filter(|(sub, subscription)| match key {
+            SubKey::Id(id) => sub.0 == *id,
+            SubKey::Name { tenant, name } => {
+                subscription.name == *name && tenant.as_deref().is_none_or(|tenant| subscription.tenant() == tenant)
+            }
+        })
+        .collect();
+    match found.as_slice() {
+        [(sub, subscription)] => Ok((**sub, (*subscription).clone())),
+        [] => Err(ControlError::NotFound(format!("no subscription {key}; see `spoolhook subs list`"))),
+        several => {
+            let names: Vec<_> =
+                several.iter().map(|(_, found)| format!("{}/{}", found.tenant(), found.name)).collect();
+            Err(ControlError::Ambiguous(format!("{key} exists in several tenants: {}", names.join(", "))))
+        }
+    }
+}
+
+pub fn one(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, key)?;
+    let found = all(shared)?.into_iter().find(|webhook| webhook.id == sub.0);
+    found.ok_or_else(|| ControlError::NotFound(format!("no subscription {key}")))
+}
+
+/// Stops sending and keeps queueing.
+pub fn pause(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, key)?;
+    let paused = shared.state.ledger().lanes.get(&sub).is_some_and(|lane| lane.paused.is_some());
+    if !paused {
+        let reason = "paused by an operator".to_owned();
+        let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
+        shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Pause { sub, reason }])).map_err(internal)?;
+    }
+    one(shared, key)
+}
+
+/// Sends again, what waited first.
+pub fn resume(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, key)?;
+    let paused = shared.state.ledger().lanes.get(&sub).is_some_and(|lane| lane.paused.is_some());
+    if paused {
+        let record = Record::Resumed { sub, at: shared.clock.now() };
+        shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Resume(sub)])).map_err(internal)?;
+    }
+    one(shared, key)
+}

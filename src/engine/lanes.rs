@@ -1,0 +1,137 @@
+//! From configured subscriptions to lanes: which records say so, how each lane begins, and who takes new events.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::messages::{LaneCommand, Routing};
+use crate::dispatch::{LaneStart, Reach, interrupted};
+use crate::model::{Filter, Seq, Start, SubId, Subscription, Timestamp};
+use crate::routing::{CompiledFilter, Router};
+use crate::store::{DeliveryKey, LaneState, Ledger, Record, Verdict};
+
+/// What a set of subscriptions changes.
+pub struct Plan<T> {
+    pub records: Vec<Record>,
+    pub lanes: Vec<LaneCommand<T>>,
+    pub routing: Routing,
+}
+
+/// A switched-off subscription takes no events: the empty list of patterns matches nothing.
+fn effective_filter(subscription: &Subscription) -> Filter {
+    if subscription.active {
+        subscription.filter.clone()
+    } else {
+        Filter { events: Vec::new(), ..subscription.filter.clone() }
+    }
+}
+
+/// The first event that a new subscription takes.
+fn first_seq(ledger: &Ledger, start: Start) -> Seq {
+    let at = |seen: Timestamp| ledger.extents.iter().find(|extent| extent.seen >= seen).map(|extent| extent.first_seq);
+    match start {
+        Start::Now => ledger.next_seq,
+        Start::Beginning => ledger.extents.front().map_or(ledger.next_seq, |extent| extent.first_seq),
+        Start::Since(time) => at(time).unwrap_or(ledger.next_seq),
+    }
+}
+
+/// Compares what is configured with what the ledger knows. `running` are the lanes that exist already; `count_past` counts
+/// the kept events from a sequence number on that a filter takes.
+pub fn plan<T>(
+    ledger: &Ledger,
+    wanted: &[(Arc<Subscription>, Arc<T>)],
+    running: &HashSet<SubId>,
+    now: Timestamp,
+    count_past: &dyn Fn(&CompiledFilter, Seq) -> Result<u64, String>,
+) -> Result<Plan<T>, String> {
+    let known: HashMap<(&str, &str), SubId> =
+        ledger.lanes.iter().map(|(sub, lane)| ((lane.tenant.as_str(), lane.name.as_str()), *sub)).collect();
+    let mut plan = Plan { records: Vec::new(), lanes: Vec::new(), routing: Routing::default() };
+    let mut next_sub = ledger.next_sub;
+    let mut configured = BTreeSet::new();
+    let mut filters = Vec::new();
+    let mut subscriptions = HashMap::new();
+    for (subscription, target) in wanted {
+        let filter = effective_filter(subscription);
+        let compiled = CompiledFilter::compile(&filter)
+            .map_err(|error| format!("subscription \"{}\": {error}", subscription.name))?;
+        let existing = known.get(&(subscription.tenant(), subscription.name.as_str())).copied();
+        let sub = existing.unwrap_or_else(|| {
+            next_sub += 1;
+            SubId(next_sub - 1)
+        });
+        let lane = existing.and_then(|sub| ledger.lanes.get(&sub));
+        let from_seq = if lane.is_some() { ledger.next_seq } else { first_seq(ledger, subscription.start) };
+        if lane.is_none_or(|lane| lane.removed || lane.eras.last().is_none_or(|era| era.filter != filter)) {
+            let past = from_seq < ledger.next_seq;
+            plan.records.push(Record::Subscribed {
+                sub,
+                tenant: subscription.tenant().to_owned(),
+                name: subscription.name.clone(),
+                filter: filter.clone(),
+                from_seq,
+                matched: if past { count_past(&compiled, from_seq)? } else { 0 },
+                at: now,
+            });
+        }
+        plan.lanes.push(if running.contains(&sub) {
+            LaneCommand::Reconfigure { sub, subscription: subscription.clone(), target: target.clone() }
+        } else {
+            let start = lane_start(ledger, sub, lane, from_seq, subscription, target);
+            LaneCommand::Add(Box::new(start))
+        });
+        configured.insert(sub);
+        filters.push((sub, Arc::new(compiled)));
+        subscriptions.insert(sub, subscription.clone());
+    }
+    for (sub, lane) in &ledger.lanes {
+        if !lane.removed && !configured.contains(sub) {
+            plan.records.push(Record::Unsubscribed { sub: *sub, at: now });
+            plan.lanes.push(LaneCommand::Hold(*sub));
+        }
+    }
+    plan.routing = Routing { router: Arc::new(Router::build(filters)), subscriptions: Arc::new(subscriptions) };
+    Ok(plan)
+}
+
+fn lane_start<T>(
+    ledger: &Ledger,
+    sub: SubId,
+    lane: Option<&LaneState>,
+    from_seq: Seq,
+    subscription: &Arc<Subscription>,
+    target: &Arc<T>,
+) -> LaneStart<T> {
+    let from = lane.map_or(from_seq, |lane| lane.resume_at(ledger.next_seq));
+    let mut passed = lane.map(|lane| lane.passed.clone()).unwrap_or_default();
+    passed.extend(lane.iter().flat_map(|lane| lane.claimed.keys().filter(|key| key.1 == 0).map(|key| key.0)));
+    LaneStart {
+        sub,
+        subscription: subscription.clone(),
+        target: target.clone(),
+        reach: if from < ledger.next_seq { Reach::Behind(from) } else { Reach::CaughtUp },
+        passed,
+        parked: lane.is_some_and(|lane| lane.parked > 0),
+        paused: lane.and_then(|lane| lane.paused.clone()),
+    }
+}
+
+/// Claims without an outcome, left by an engine that stopped in mid-flight, become `unknown`: they are never sent again.
+pub fn settle_claims(ledger: &Ledger) -> Vec<Record> {
+    let of_lane = |(sub, lane): (&SubId, &LaneState)| {
+        let (sub, low) = (*sub, lane.low);
+        let claims: BTreeMap<_, _> = lane.claimed.clone();
+        claims.into_iter().map(move |((seq, replay), claim)| Record::Attempted {
+            key: DeliveryKey { sub, seq, replay },
+            origin: claim.origin,
+            attempt: interrupted(&claim),
+            verdict: Verdict::Unknown,
+            base: claim.base,
+            replay_of: claim.replay_of,
+            facts: claim.facts,
+            low,
+        })
+    };
+    ledger.lanes.iter().flat_map(of_lane).collect()
+}
+

@@ -1,0 +1,93 @@
+//! What the engine's threads say to each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::dispatch::{Feed, Input, Job, LaneStart, Scheduler};
+use crate::model::{SubId, Subscription};
+use crate::routing::Router;
+use crate::store::{Record, State, StateError};
+
+/// What happens once an entry's records are durable.
+pub enum Then<T> {
+    Nothing,
+    /// A claim: the job may be sent.
+    Send(Box<Job<T>>),
+    /// Accepted events go to the lanes.
+    Feed(Feed),
+    /// The lanes change, in step with the events around it.
+    Lanes(Vec<LaneCommand<T>>),
+    /// Somebody looks at the state between two commits.
+    Inspect(Box<dyn FnOnce(&State) + Send>),
+    /// The committer ends after this commit.
+    Stop,
+}
+
+/// Something to make durable, and what follows.
+pub struct Entry<T> {
+    pub records: Vec<Record>,
+    pub then: Then<T>,
+    /// Counted by the scheduler: it is told when this is durable.
+    pub counted: bool,
+    /// Told whether it became durable.
+    pub reply: Option<Sender<Result<(), String>>>,
+}
+
+impl<T> Entry<T> {
+    pub fn new(records: Vec<Record>, then: Then<T>) -> Self {
+        Self { records, then, counted: false, reply: None }
+    }
+}
+
+/// A change of lanes.
+pub enum LaneCommand<T> {
+    Add(Box<LaneStart<T>>),
+    Reconfigure { sub: SubId, subscription: Arc<Subscription>, target: Arc<T> },
+    Hold(SubId),
+    Pause { sub: SubId, reason: String },
+    Resume(SubId),
+    Drain,
+}
+
+/// What the scheduler thread receives.
+pub enum ToScheduler<T> {
+    Input(Input<T>),
+    Lanes(Vec<LaneCommand<T>>),
+    /// Asks for a value computed from the scheduler.
+    Ask(Box<dyn FnOnce(&mut Scheduler<T>) + Send>),
+    Stop,
+}
+
+/// What the intake thread is asked to do between two reads.
+pub enum ToIntake<T> {
+    /// Route new events by this configuration from the next event on.
+    Reconfigure(Box<Reconfigure<T>>),
+    /// Read no more.
+    Stop,
+}
+
+/// A new set of subscriptions.
+pub struct Reconfigure<T> {
+    pub subscriptions: Vec<(Arc<Subscription>, Arc<T>)>,
+    pub reply: Sender<Result<(), String>>,
+}
+
+/// Who takes new events, by the configuration in force.
+#[derive(Clone, Default)]
+pub struct Routing {
+    pub router: Arc<Router>,
+    /// The settings behind each number.
+    pub subscriptions: Arc<HashMap<SubId, Arc<Subscription>>>,
+}
+
+/// Durability is in doubt: the sentence that says why.
+#[derive(Clone, Debug)]
+pub struct Doubt(pub String);
+
+impl From<StateError> for Doubt {
+    fn from(error: StateError) -> Self {
+        Self(error.to_string())
+    }
+}

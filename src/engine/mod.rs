@@ -1,0 +1,26 @@
+//! The composition root: builds the parts from a configuration, owns every thread, starts and stops them in order.
+//!
+//! ```text
+//!   intake --records--> committer --durable--> scheduler --jobs--> workers
+//!                          ^  |                  ^   |                |
+//!                          |  +---- catch-up <---|---+                |
+//!                          +-------- outcomes ---+<-------------------+
+//! ```
+//!
+//! Every thread is a loop around a `step` that others can call too. When durability is in doubt the line stops: the first
+//! [`Doubt`](messages::Doubt) ends the engine, and it says why.
+
+pub mod audit;
+mod catchup;
+mod committer;
+mod control;
+mod intake;
+mod lanes;
+mod messages;
+mod pool;
+mod running;
+mod start;
+mod target;
+mod watch;
+
+pub use running::{Engine, EngineError, Stop};

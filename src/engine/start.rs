@@ -1,0 +1,289 @@
+//! Starting: open the state, settle what a crash left, put the configuration in force, start the threads.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::catchup::{CatchUp, ReadRequest};
+use super::committer::{self, Outlets};
+use super::control::Panel;
+use super::intake::{Intake, IntakeStatus, count_past};
+use super::lanes::{plan, settle_claims};
+use super::messages::{Doubt, Entry, LaneCommand, Then, ToScheduler};
+use super::pool::Pool;
+use super::running::{Engine, EngineError, Shared, Stop, Threads, lock};
+use super::target::{Target, targets};
+use super::watch;
+use crate::admin::{self, Listen, LiveHub};
+use crate::config::Config;
+use crate::dispatch::{Action, Input, Job, Scheduler, worker};
+use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
+use crate::http::UreqTransport;
+use crate::ingest::{Ingest, IngestSettings, LogReader, LogSettings, Resume, Watch};
+use crate::model::{SegmentId, Seq};
+use crate::routing::CompiledFilter;
+use crate::store::{Ledger, Opened, Record, State};
+
+/// Messages between intake and committer: bounds what is read and not yet durable.
+const ENTRIES_MAX: usize = 4096;
+/// Attempts that a slow watcher may lag behind.
+const LIVE_LINES: usize = 1024;
+
+fn ingest_settings(config: &Config) -> IngestSettings {
+    let mut settings = IngestSettings::new(&config.spool.dir);
+    settings.max_line = usize::try_from(config.spool.max_line).unwrap_or(usize::MAX);
+    settings.retention_age = config.spool.retention.age;
+    settings.retention_size = config.spool.retention.size;
+    settings.logs = config
+        .logs
+        .iter()
+        .map(|log| LogSettings {
+            name: log.dir.join(&log.pattern).to_string_lossy().into_owned(),
+            dir: log.dir.clone(),
+            pattern: log.pattern.clone(),
+        })
+        .collect();
+    settings
+}
+
+fn resume(ledger: &Ledger) -> Resume {
+    let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
+    let mut last_seq: HashMap<SegmentId, Seq> = HashMap::new();
+    for extent in &ledger.extents {
+        let end = consumed.entry(extent.segment).or_default();
+        *end = extent.end.max(*end);
+        last_seq.insert(extent.segment, extent.next_seq());
+    }
+    Resume { next_seq: ledger.next_seq, consumed, log_cursors: ledger.sources.clone().into_iter().collect() }
+}
+
+fn report(opened: &Opened) {
+    for damage in &opened.damage {
+        let (file, start, end) = (damage.file.display(), damage.start, damage.end);
+        tracing::error!(%file, start, end, "journal bytes are damaged; what they said is lost, everything else is kept");
+    }
+    if let Some((path, reason)) = &opened.rebuilt {
+        let moved_to = path.display();
+        tracing::warn!(%moved_to, reason, "the view did not open; it was moved aside and rebuilt from the journal");
+    }
+    if opened.gap > 0 {
+        tracing::error!(records = opened.gap, "journal records are missing between the checkpoint and the oldest file");
+    }
+}
+
+impl Engine {
+    /// Starts an engine on the real machine. `config_path` is what a reload loads again.
+    pub fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, EngineError> {
+        ignore_lease_signal();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let files: Arc<dyn Files> = Arc::new(OsFiles);
+        let now = clock.now();
+        let transport = Arc::new(UreqTransport::new(&super::target::network_settings(&config), clock.clone())?);
+        let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
+
+        let (mut state, opened) = State::open(files.clone(), &config.state.dir, now)?;
+        report(&opened);
+        let reader = state.reader();
+        let settings = ingest_settings(&config);
+        let log = LogReader::new(&settings, files.clone());
+        let resume = resume(&reader.ledger());
+        let ingest = Ingest::open(settings, files, resume, now)?;
+        let barrier = if opened.fresh { ingest.newest_segment() } else { None };
+        let mut records = vec![Record::Started { at: now, barrier }];
+        records.extend(settle_claims(&reader.ledger()));
+        state.commit(&records)?;
+
+        let ledger = reader.ledger().clone();
+        let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
+        let plan = plan(&ledger, &wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
+        state.commit(&plan.records)?;
+
+        let workers = config.delivery.workers as usize;
+        let mut scheduler = Scheduler::new(workers, reader.ledger().next_seq, reader.ledger().barrier);
+        let running: HashSet<_> = plan.routing.subscriptions.keys().copied().collect();
+        apply_lanes(&mut scheduler, plan.lanes, &*clock);
+
+        let (to_scheduler, scheduler_inbox) = unbounded();
+        let (to_committer, entries) = bounded(ENTRIES_MAX);
+        let (to_intake, intake_inbox) = unbounded();
+        let (to_catchup, requests) = unbounded();
+        let (wake, woken) = bounded(1);
+        let (stop, stops) = unbounded();
+        let watched = std::iter::once(config.spool.dir.join("in")).chain(config.logs.iter().map(|log| log.dir.clone()));
+        let watch = Watch::start(&watched.collect::<Vec<_>>(), wake);
+
+        let shared = Arc::new(Shared {
+            config_path,
+            config: RwLock::new(Arc::new(config)),
+            loaded_at: Mutex::new(now),
+            started_at: now,
+            clock: clock.clone(),
+            transport: transport.clone(),
+            state: reader.clone(),
+            log: log.clone(),
+            routing: Arc::new(Mutex::new(plan.routing)),
+            intake_status: Arc::new(Mutex::new(IntakeStatus::default())),
+            doubt: Mutex::new(None),
+            live: LiveHub::new(LIVE_LINES),
+            intake: to_intake,
+            entries: to_committer,
+            scheduler: to_scheduler,
+            reloading: Mutex::new(()),
+        });
+        let guard = Guard { shared: shared.clone(), stop };
+
+        let pool = {
+            let (clock, transport, outcomes) = (clock.clone(), transport, shared.scheduler.clone());
+            Arc::new(Pool::new(workers, move |job: Job<Target>| {
+                let done = worker::attempt(job, &*transport, &*clock);
+                let _ = outcomes.send(ToScheduler::Input(Input::Done(Box::new(done))));
+            }))
+        };
+        let committer = guard.spawn("committer", {
+            let outlets = Outlets {
+                scheduler: shared.scheduler.clone(),
+                jobs: {
+                    let pool = pool.clone();
+                    Box::new(move |job| pool.submit(job))
+                },
+                observe: super::control::observer(shared.clone()),
+            };
+            move || {
+                while committer::step(&mut state, &entries, &outlets)? {}
+                Ok(state.checkpoint()?)
+            }
+        })?;
+        let scheduler = guard.spawn("scheduler", {
+            let (pool, shared) = (pool.clone(), shared.clone());
+            move || {
+                schedule(scheduler, &scheduler_inbox, &shared, &pool, &to_catchup);
+                Ok(())
+            }
+        })?;
+        let catchup = guard.spawn("catch-up", {
+            let (outcomes, mut catchup) = (shared.scheduler.clone(), CatchUp::new(reader.clone(), log.clone()));
+            move || {
+                for request in requests {
+                    let _ = outcomes.send(ToScheduler::Input(catchup.answer(request)?));
+                }
+                Ok(())
+            }
+        })?;
+        let intake = guard.spawn("intake", {
+            let mut intake = Intake::new(ingest, log, &shared, running, woken, intake_inbox);
+            move || {
+                while let Some(wait) = intake.step()? {
+                    intake.wait(wait);
+                }
+                Ok(())
+            }
+        })?;
+        let (stop_config_watch, config_watch_stop) = bounded(1);
+        let config_watch = guard.spawn("config-watch", {
+            let shared = shared.clone();
+            move || {
+                watch::watch_config(&shared, &config_watch_stop);
+                Ok(())
+            }
+        })?;
+
+        let config = shared.config();
+        let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
+        let admin = admin::start(&listen, Arc::new(Panel::new(shared.clone())), shared.live.clone())?;
+        let threads = Threads { intake, committer, scheduler, catchup, config_watch, stop_config_watch };
+        Ok(Self { shared, threads, pool, admin: Some(admin), stops, _watch: Some(watch) })
+    }
+}
+
+/// Turns the end of a thread in doubt, or in a panic, into the end of the engine.
+struct Guard {
+    shared: Arc<Shared>,
+    stop: Sender<Stop>,
+}
+
+impl Guard {
+    fn spawn(
+        &self,
+        name: &'static str,
+        body: impl FnOnce() -> Result<(), Doubt> + Send + 'static,
+    ) -> Result<thread::JoinHandle<()>, EngineError> {
+        let (shared, stop) = (self.shared.clone(), self.stop.clone());
+        let run = move || {
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            let doubt = match ended {
+                Ok(Ok(())) => return,
+                Ok(Err(Doubt(reason))) => reason,
+                Err(_) => format!("the thread \"{name}\" panicked; this is a bug, please report it"),
+            };
+            tracing::error!(thread = name, reason = doubt, "the line stops: durability is in doubt");
+            lock(&shared.doubt).get_or_insert(doubt.clone());
+            let _ = stop.send(Stop::Doubt(doubt));
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| EngineError::Thread { name, source })
+    }
+}
+
+fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, clock: &dyn Clock) {
+    let now = clock.now();
+    for command in commands {
+        match command {
+            LaneCommand::Add(start) => scheduler.add(*start, now),
+            LaneCommand::Reconfigure { sub, subscription, target } => {
+                scheduler.reconfigure(sub, subscription, target, now);
+            }
+            LaneCommand::Hold(sub) => scheduler.hold(sub),
+            LaneCommand::Pause { sub, reason } => scheduler.pause(sub, reason),
+            LaneCommand::Resume(sub) => scheduler.resume(sub),
+            LaneCommand::Drain => scheduler.drain(),
+        }
+    }
+}
+
+/// Inputs taken before the lanes get a turn.
+const INPUTS_AT_ONCE: usize = 1024;
+
+/// The scheduler thread: waits for inputs or the next due time, and passes actions on.
+fn schedule(
+    mut scheduler: Scheduler<Target>,
+    inbox: &Receiver<ToScheduler<Target>>,
+    shared: &Shared,
+    pool: &Pool<Job<Target>>,
+    reads: &Sender<ReadRequest>,
+) {
+    let clock = &*shared.clock;
+    let mut wake_at = Some(clock.now());
+    loop {
+        let first = match wake_at {
+            Some(at) => inbox.recv_timeout(at.since(clock.now())).ok(),
+            None => inbox.recv().ok(),
+        };
+        for message in first.into_iter().chain(inbox.try_iter().take(INPUTS_AT_ONCE)) {
+            match message {
+                ToScheduler::Input(input) => scheduler.take(input, clock.now(), fastrand::u64(..)),
+                ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, clock),
+                ToScheduler::Ask(question) => question(&mut scheduler),
+                ToScheduler::Stop => return,
+            }
+        }
+        let (actions, next) = scheduler.run(clock.now());
+        wake_at = next;
+        for action in actions {
+            match action {
+                Action::Send(job) => pool.submit(job),
+                Action::Commit(records, job) => {
+                    let then = job.map_or(Then::Nothing, |job| Then::Send(Box::new(job)));
+                    let _ = shared.entries.send(Entry { counted: true, ..Entry::new(records, then) });
+                }
+                Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
+                    let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
+                }
+                Action::ReadDue { sub, now, rows_max } => {
+                    let _ = reads.send(ReadRequest::Due { sub, now, rows_max });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Notices that the configuration changed on disk and loads it again.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::control::reload;
+use super::running::Shared;
+
+const LOOK: Duration = Duration::from_secs(1);
+
+type Marks = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
+
+fn mark(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+/// What the configuration's files look like: the files it was read from, and whatever lies in `conf.d`.
+fn marks(shared: &Shared) -> Marks {
+    let config = shared.config();
+    let conf_d = shared.config_path.as_deref().and_then(Path::parent).map(|dir| dir.join("conf.d"));
+    let beside = conf_d.and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+    let all = config.files.iter().cloned().chain(beside.map(|entry| entry.path()));
+    all.filter_map(|path| mark(&path).map(|mark| (path, mark))).collect()
+}
+
+/// Whether the files differ from what was loaded: for `status`.
+pub(super) fn changed_since(shared: &Shared) -> bool {
+    let loaded = super::running::lock(&shared.loaded_at).0;
+    marks(shared).values().any(|(_, _, seconds, nanos)| seconds * 1000 + nanos / 1_000_000 > loaded)
+}
+
+/// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
+pub(super) fn watch_config(shared: &Shared, stop: &Receiver<()>) {
+    if shared.config_path.is_none() {
+        let _ = stop.recv();
+        return;
+    }
+    let mut loaded = marks(shared);
+    let mut last = loaded.clone();
+    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+        let seen = marks(shared);
+        if seen != loaded && seen == last {
+            let report = reload(shared);
+            if report.applied {
+                tracing::info!("{}", report.message);
+            } else {
+                tracing::error!("{}\n{}", report.message, report.problems_text);
+            }
+            loaded = seen.clone();
+        }
+        last = seen;
+    }
+}

@@ -1,0 +1,43 @@
+//! Looking back through the journal, newest first: it is the history of attempts.
+
+use std::ops::ControlFlow;
+
+use super::frame::Item;
+use super::journal::{self, JournalError, JournalFile};
+use super::record::Record;
+use super::state::StateReader;
+
+impl StateReader {
+    /// Shows records to `visit`, newest first, from below `before_lsn` on, until it breaks or the history ends. Records that
+    /// do not read back are passed over: opening the state has reported them.
+    pub fn history(
+        &self,
+        before_lsn: u64,
+        mut visit: impl FnMut(u64, Record) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
+        let io_error = |source| JournalError::Io { action: "list", path: self.journal_dir.clone(), source };
+        let files = journal::list(&*self.files, &self.journal_dir).map_err(io_error)?;
+        for (_, path, _) in files.into_iter().rev().filter(|file| file.0 < before_lsn) {
+            let file = match JournalFile::read(&*self.files, path) {
+                Ok(file) => file,
+                Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
+                Err(error) => return Err(error),
+            };
+            let frames: Vec<_> = file
+                .items()
+                .filter_map(|item| match item {
+                    Item::Frame(frame) if frame.lsn < before_lsn => Some(frame),
+                    _ => None,
+                })
+                .collect();
+            for frame in frames.into_iter().rev() {
+                if let Ok(record) = file.decode(&frame)
+                    && visit(frame.lsn, record).is_break()
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
