@@ -130,21 +130,22 @@ fn parse_param(name: &str, scope: &Scope<'_>) -> Result<Field, Problem> {
     })
 }
 
-/// Stand-ins to try a template with: every optional thing there, or none of them.
-pub(in crate::wire) struct Sample<'a> {
-    pub(in crate::wire) scope: &'a Scope<'a>,
-    pub(in crate::wire) optional: bool,
+/// Stand-ins to try a template with, some of them missing (or null, where nothing can be missing).
+pub(super) struct Sample<'a> {
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) missing: Vec<&'a Field>,
 }
 
 impl Values for Sample<'_> {
     fn value(&self, field: &Field) -> Option<Value<'_>> {
-        if !self.optional && field.may_be_missing(self.scope) {
+        let missing = self.missing.contains(&field);
+        if missing && field.may_be_missing(self.scope) {
             return None;
         }
         Some(match field {
             Field::Word(Word::Attempt | Word::Timestamp) => Value::Integer(1),
             Field::Word(_) | Field::Param(_) => Value::Text(Cow::Borrowed("x")),
-            Field::Json(..) => Value::Json(b"{}"),
+            Field::Json(..) => Value::Json(if missing { b"null" } else { b"{}" }),
             Field::Given => Value::Bytes(b"x"),
         })
     }

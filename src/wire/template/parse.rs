@@ -4,6 +4,9 @@ use super::field::{Field, Sample};
 use super::{Place, Problem, Scope};
 use crate::wire::keys::did_you_mean;
 
+/// Each condition doubles the number of bodies to try when a dialect is compiled.
+const MAX_CONDITIONS: usize = 8;
+
 /// A compiled template.
 #[derive(Clone, Debug, Default)]
 pub(in crate::wire) struct Template {
@@ -61,7 +64,7 @@ impl Template {
         parser.run(text);
         let template = Self { segments: parser.segments };
         if scope.place == Place::Body && problems.is_empty() {
-            problems.extend([true, false].into_iter().find_map(|optional| template.not_json(scope, optional)));
+            problems.extend(template.not_json(scope));
         }
         template
     }
@@ -79,15 +82,30 @@ impl Template {
         matches!(self.segments.as_slice(), [Segment::Splice(placeholder, _)] if placeholder.is_given())
     }
 
-    fn not_json(&self, scope: &Scope<'_>, optional: bool) -> Option<Problem> {
-        let mut sample = Vec::new();
-        self.write(&Sample { scope, optional }, &mut sample);
-        let error = serde_json::from_slice::<serde::de::IgnoredAny>(&sample).err()?;
-        let text = String::from_utf8_lossy(&sample);
-        Some(Problem::new(
-            format!("the body would not be JSON: {error}"),
-            format!("with sample values it reads {text}"),
-        ))
+    /// Tries the body with every mix of things being there and missing.
+    fn not_json(&self, scope: &Scope<'_>) -> Option<Problem> {
+        let mut conditions: Vec<&Field> = Vec::new();
+        for segment in &self.segments {
+            if let Segment::Section { field, .. } = segment
+                && !conditions.contains(&field)
+            {
+                conditions.push(field);
+            }
+        }
+        if conditions.len() > MAX_CONDITIONS {
+            let help = format!("use at most {MAX_CONDITIONS}, and variants for the rest");
+            return Some(Problem::new("a body with so many conditions cannot be checked", help));
+        }
+        (0..1usize << conditions.len()).find_map(|mask| {
+            let missing = conditions.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+            let sample = Sample { scope, missing: missing.map(|(_, field)| *field).collect() };
+            let mut body = Vec::new();
+            self.write(&sample, &mut body);
+            let error = serde_json::from_slice::<serde::de::IgnoredAny>(&body).err()?;
+            let text = String::from_utf8_lossy(&body);
+            let help = format!("with sample values it reads {text}");
+            Some(Problem::new(format!("the body would not be JSON: {error}"), help))
+        })
     }
 }
 

@@ -89,15 +89,15 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 /// Percent-encodes UTF-8 bytes: outside of printable ASCII always, so that no event can break out of its header line;
 /// with `all` also space, `"` and `%` (CloudEvents HTTP binding, section 3.1.3.2).
 fn encode(text: &str, all: bool, out: &mut Vec<u8>) {
-    for &byte in text.as_bytes() {
-        match byte {
-            b' ' | b'"' | b'%' if all => {}
-            b' '..=b'~' => {
-                out.push(byte);
-                continue;
-            }
-            _ => {}
+    let kept = |byte: u8| match byte {
+        b' ' | b'"' | b'%' => !all,
+        _ => (b' '..=b'~').contains(&byte),
+    };
+    for run in text.as_bytes().chunk_by(|&one, &next| kept(one) == kept(next)) {
+        if kept(run[0]) {
+            out.extend_from_slice(run);
+        } else {
+            run.iter().for_each(|byte| write!(out, "%{byte:02X}").expect("a Vec takes every byte"));
         }
-        write!(out, "%{byte:02X}").expect("a Vec takes every byte");
     }
 }

@@ -39,6 +39,7 @@ fn templates() {
     check("body = '{{type|percent}}'", &["body"], "for headers");
     check("body = '{\"a\":{{data}}'", &["body"], "would not be JSON");
     check("body = '{{?key}}1{{/}}'", &["body"], "would not be JSON");
+    check("body = '{{?old}}1{{/}}{{!key}}2{{/}}'", &["body"], "would not be JSON");
     check("body = '1'\nheaders = { X-A = 'é' }", &["headers"], "cannot stand here");
     check("body = '1'\nheaders = { X-A = '{{body}}' }", &["headers"], "unknown placeholder `body`");
 }
