@@ -88,8 +88,7 @@ impl UreqTransport {
     /// Reads the TLS files and checks URL and headers; connects to nothing.
     pub fn endpoint(&self, subscription: &Subscription, origin: Origin) -> Result<Endpoint, EndpointError> {
         let identity = self.network.identities.load(&subscription.tls)?;
-        let target =
-            Target::new(&subscription.url, &identity, &self.network, origin).map_err(EndpointError::Url)?;
+        let target = Target::new(&subscription.url, &identity, &self.network, origin).map_err(EndpointError::Url)?;
         check_headers(&subscription.headers)?;
         let tokens = match &subscription.oauth2 {
             None => None,

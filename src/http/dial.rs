@@ -60,8 +60,8 @@ impl Connector for Dialer {
 impl Security {
     fn wrap(&self, mut socket: Socket) -> Result<Stream, Failure> {
         exchange::enter(Phase::Securing);
-        let mut session = ClientConnection::new(Arc::clone(&self.config), self.name.clone())
-            .map_err(|error| tls_failure(&error))?;
+        let mut session =
+            ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(|error| tls_failure(&error))?;
         session.complete_io(&mut socket).map_err(|error| stream_failure(&error))?;
         Ok(Stream::Tls(Box::new(StreamOwned::new(session, socket))))
     }
@@ -121,10 +121,7 @@ impl Dialer {
     fn proxy_addresses(&self, proxy: &Proxy) -> Result<Vec<SocketAddr>, Failure> {
         if let Ok(ip) = self.host.parse::<IpAddr>() {
             let address = SocketAddr::new(ip, self.port);
-            self.network
-                .policy
-                .judge(&self.host, address, self.origin)
-                .map_err(|why| blocked_failure(address, why))?;
+            self.network.policy.judge(&self.host, address, self.origin).map_err(|why| blocked_failure(address, why))?;
         }
         let found = self
             .network
@@ -153,8 +150,8 @@ fn connect_any(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Fail
         if share < Duration::from_millis(1) {
             return Err(failure(Outcome::TimeoutConnect, format!("{address} did not answer in time")));
         }
-        let connected = TcpStream::connect_timeout(&address, share)
-            .and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+        let connected =
+            TcpStream::connect_timeout(&address, share).and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         match connected {
             Ok(stream) => return Ok((stream, address)),
             Err(error) => last = connect_failure(&error, address),

@@ -72,8 +72,7 @@ fn update(change: impl FnOnce(&mut Exchange)) {
 pub(super) fn remaining() -> Duration {
     CURRENT.with_borrow(|current| {
         current.as_ref().map_or(Duration::ZERO, |exchange| {
-            let deadline =
-                if exchange.phase < Phase::Sending { exchange.connect_deadline } else { exchange.deadline };
+            let deadline = if exchange.phase < Phase::Sending { exchange.connect_deadline } else { exchange.deadline };
             deadline.saturating_sub(exchange.clock.monotonic())
         })
     })

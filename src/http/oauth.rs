@@ -165,7 +165,8 @@ fn read_answer(evidence: Evidence, asked: Duration) -> Result<Token, Failure> {
     }
     let token = answer["access_token"].as_str().unwrap_or_default();
     let header = format!("Bearer {token}");
-    if token.is_empty() || token.len() > MAX_TOKEN || token.contains(' ') || !is_valid_header("Authorization", &header) {
+    if token.is_empty() || token.len() > MAX_TOKEN || token.contains(' ') || !is_valid_header("Authorization", &header)
+    {
         return Err(refused("no access token: the token endpoint's answer holds no usable access_token"));
     }
     let life = lifetime(&answer["expires_in"]);
@@ -217,7 +218,9 @@ mod tests {
 
     #[test]
     fn unusable_answers_are_refused_without_showing_them() {
-        for body in ["<html>", "{}", r#"{"access_token":"a\r\nX: 1"}"#, r#"{"access_token":"a b"}"#, r#"{"access_token":1}"#] {
+        for body in
+            ["<html>", "{}", r#"{"access_token":"a\r\nX: 1"}"#, r#"{"access_token":"a b"}"#, r#"{"access_token":1}"#]
+        {
             let error = read_body(200, body).err().unwrap();
             assert_eq!(error.outcome, Outcome::OauthToken);
         }

@@ -102,12 +102,7 @@ pub struct AddressPolicy {
 
 impl AddressPolicy {
     /// `own_ports` are the TCP ports we listen on ourselves: never a destination on any address of this machine.
-    pub fn new(
-        mode: PolicyMode,
-        allow: &[String],
-        deny: &[String],
-        own_ports: Vec<u16>,
-    ) -> Result<Self, PolicyError> {
+    pub fn new(mode: PolicyMode, allow: &[String], deny: &[String], own_ports: Vec<u16>) -> Result<Self, PolicyError> {
         let parse = |list: &[String]| list.iter().map(|text| Rule::parse(text)).collect::<Result<Vec<_>, _>>();
         Ok(Self { mode, allow: parse(allow)?, deny: parse(deny)?, own_ports, ranges: Ranges::new() })
     }
@@ -201,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_closer_rule_wins() {
-        let lists = policy(PolicyMode::Lan, &["10.1.2.0/24", "127.0.0.1:7380", "127.0.0.1"], &["10.0.0.0/8", "10.1.2.9"]);
+        let lists =
+            policy(PolicyMode::Lan, &["10.1.2.0/24", "127.0.0.1:7380", "127.0.0.1"], &["10.0.0.0/8", "10.1.2.9"]);
         assert!(!may(&lists, "10.9.9.9:443", Origin::File));
         assert!(may(&lists, "10.1.2.3:443", Origin::File));
         assert!(may(&lists, "10.1.2.3:22", Origin::File));

@@ -47,11 +47,8 @@ impl Proxy {
         let host = url.host_str().ok_or_else(|| ProxyError::NotAUrl(place.to_owned()))?;
         let decode = |text: &str| percent_decode(text);
         let authorization = (!url.username().is_empty()).then(|| {
-            let login = Zeroizing::new(format!(
-                "{}:{}",
-                decode(url.username()),
-                decode(url.password().unwrap_or_default())
-            ));
+            let login =
+                Zeroizing::new(format!("{}:{}", decode(url.username()), decode(url.password().unwrap_or_default())));
             Secret::new(format!("Basic {}", BASE64_STANDARD.encode(login.as_bytes())))
         });
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -192,7 +189,8 @@ impl ProxyRules {
 
     /// The proxy for a destination; `host` is a name or an address without brackets.
     pub(super) fn route(&self, https: bool, host: &str, port: u16) -> Option<&Proxy> {
-        let loopback = host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let loopback =
+            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if loopback || self.exceptions.iter().any(|exception| exception.covers(host, port)) {
             return None;
         }
@@ -211,7 +209,8 @@ mod tests {
 
     #[test]
     fn the_environment_decides_by_scheme() {
-        let rules = rules("env", &[("HTTPS_PROXY", "http://proxy.lan:3128"), ("http_proxy", "proxy2.lan:8080")]).unwrap();
+        let rules =
+            rules("env", &[("HTTPS_PROXY", "http://proxy.lan:3128"), ("http_proxy", "proxy2.lan:8080")]).unwrap();
         let host = |https| rules.route(https, "oms.example", 443).map(|proxy| (proxy.host.as_str(), proxy.port));
         assert_eq!(host(true), Some(("proxy.lan", 3128)));
         assert_eq!(host(false), Some(("proxy2.lan", 8080)));

@@ -84,13 +84,13 @@ pub(super) fn unwrap_embedded(ip: IpAddr) -> IpAddr {
     if v6 == Ipv6Addr::LOCALHOST || v6 == Ipv6Addr::UNSPECIFIED {
         return ip;
     }
-    let segments = v6.segments();
-    let embedded = match segments {
-        [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => true,
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
-        [_, _, _, _, 0 | 0x200, 0x5efe, ..] => true,
-        _ => false,
-    };
+    let embedded = matches!(
+        v6.segments(),
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..]
+            | [0, 0, 0, 0, 0xffff, 0, ..]
+            | [0x64, 0xff9b, 0, 0, 0, 0, ..]
+            | [_, _, _, _, 0 | 0x200, 0x5efe, ..]
+    );
     if embedded {
         let [.., a, b, c, d] = v6.octets();
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))

@@ -20,7 +20,7 @@ pub(super) struct Socket {
 /// At most 100 ms late, 10 ms in the last second.
 fn round_up(wait: Duration) -> Duration {
     let grain_ms = if wait > Duration::from_secs(1) { 100 } else { 10 };
-    let wait_ms = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX - grain_ms);
+    let wait_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX - grain_ms);
     Duration::from_millis(wait_ms.next_multiple_of(grain_ms))
 }
 
