@@ -152,9 +152,9 @@ fn element_counter() -> Function {
 fn parse(text: String) -> Result<Condition, ConditionError> {
     let (mut root, places) =
         environment().parser().parse_with_source_info(&text).map_err(|errors| parse_error(&text, &errors))?;
-    let place = |(id, message)| {
-        let character = places.offset_for(id).map_or(0, |(start, _)| start);
-        ConditionError { message, offset: byte_offset(&text, character) }
+    let place = |(id, message)| ConditionError {
+        message,
+        offset: places.offset_for(id).map_or(0, |(start, _)| start as usize),
     };
     check_depth(&mut root, 1).map_err(place)?;
     check_calls(&mut root).map_err(place)?;
@@ -171,9 +171,9 @@ fn operands(text: &str, root: IdedExpr, places: &SourceInfo) -> Vec<(IdedExpr, R
     let mut start = 0;
     for (index, part) in parts.into_iter().enumerate() {
         let cut = cuts.get(index).and_then(|&id| places.offset_for(id));
-        let end = cut.map_or(text.len(), |(at, _)| byte_offset(text, at)).max(start);
+        let (end, next) = cut.map_or((text.len(), text.len()), |(first, last)| (first as usize, last as usize + 1));
         found.push((part, trimmed(text, start..end)));
-        start = cut.map_or(text.len(), |(at, _)| byte_offset(text, at + 2)).max(end);
+        start = next;
     }
     found
 }

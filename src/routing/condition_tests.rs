@@ -113,7 +113,7 @@ fn a_false_part_wins_over_one_without_an_answer_and_is_named() {
     let Evaluation::False(range) = evaluate("'é' == 'é' && size(data.items) > (2)", ORDER) else {
         panic!("not false")
     };
-    assert_eq!(range, 15..38);
+    assert_eq!(range, 16..38);
     assert_eq!(evaluate("data.total < 1 || data.total < 2", ORDER), Evaluation::False(0..32));
 }
 
@@ -138,6 +138,8 @@ fn refused_conditions_say_what_and_where() {
         ("data.items.exists(x)", "`exists` is called on a list with a name and an expression", 17),
         ("timestamp(time) > 1", "there is no function `timestamp`; RFC 3339 times", 9),
         ("data.name.matches('(')", "", 17),
+        ("'é' == 'é' &&& true", "", 15),
+        ("true &&\n'é' == 'é' &&& true", "", 23),
         ("'é' == frob(1)", "there is no function `frob`", 12),
     ];
     for (text, message, offset) in cases {
