@@ -1,30 +1,23 @@
-//! CEL conditions (cel-spec, language definition): text to a checked expression, and an event to an answer.
-//!
-//! Parsing runs on a thread of its own, because the parser recurses deeply on odd input and a stack overflow cannot be
-//! caught; what it accepts is then bounded ([`super::check`]) so that evaluation fits on any thread. A missing field, a
-//! type that does not fit or a panic in the library is an answer with a reason, never a failure of ours.
+//! CEL conditions (cel-spec, language definition) and their answers for events. A missing field, a type that does not
+//! fit or a panic in the library is an answer with a reason, never a failure of ours.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cel::common::ast::{Expr, IdedExpr, SourceInfo, operators};
 use cel::common::types::CelBool;
 use cel::common::value::CowVal;
-use cel::context::VariableResolver;
-use cel::{Context, ExecutionError, FunctionContext, ParseErrors, Value};
+use cel::{Context, ExecutionError, FunctionContext, Value};
 
-use super::check::{ELEMENTS, check_calls, check_depth, count_loops, did_you_mean, environment};
+use super::check::{ELEMENTS, did_you_mean, environment};
 use super::context::{EventContext, NAMES};
+use super::parse::{Parsed, parse};
 
 /// Longest condition in bytes.
 pub const MAX_CONDITION_BYTES: usize = 4096;
 
 /// Elements that the loops of one evaluation may visit together: well under a second on a slow machine.
 const MAX_ELEMENTS: u64 = 200_000;
-
-/// Stack for the parser: 4 KiB of brackets need 16 MiB in an unoptimised build. Only what is touched is allocated.
-const PARSER_STACK_BYTES: usize = 64 << 20;
 
 /// Why a condition is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +41,7 @@ pub enum Evaluation {
 /// A condition ready to judge events.
 pub struct Condition {
     text: String,
-    /// Operands of the outermost `&&`, in order, with where they stand in the text.
-    operands: Vec<(IdedExpr, Range<usize>)>,
-    has_loops: bool,
+    parsed: Parsed,
 }
 
 impl Condition {
@@ -64,18 +55,9 @@ impl Condition {
         }
         if text.len() > MAX_CONDITION_BYTES {
             let message = format!("the condition is longer than {MAX_CONDITION_BYTES} bytes");
-            return Err(ConditionError { message, offset: MAX_CONDITION_BYTES });
+            return Err(ConditionError { message, offset: 0 });
         }
-        let unusable =
-            |what: &str| ConditionError { message: format!("the condition cannot be read: {what}"), offset: 0 };
-        let source = text.to_owned();
-        std::thread::Builder::new()
-            .name("condition".to_owned())
-            .stack_size(PARSER_STACK_BYTES)
-            .spawn(move || parse(source))
-            .map_err(|error| unusable(&format!("no thread to parse it on: {error}")))?
-            .join()
-            .unwrap_or_else(|_| Err(unusable("the expression parser gave up; write it more plainly")))
+        Ok(Self { text: text.to_owned(), parsed: parse(text)? })
     }
 
     /// The condition as written.
@@ -92,11 +74,11 @@ impl Condition {
     fn evaluate_operands(&self, event: &EventContext<'_>) -> Evaluation {
         let mut context = Context::with_env(environment());
         context.set_variable_resolver(event);
-        if self.has_loops {
+        if self.parsed.has_loops {
             context.add_function(ELEMENTS, element_counter()).expect("the name is not in the standard library");
         }
         let mut reason = None;
-        for (operand, range) in &self.operands {
+        for (operand, range) in &self.parsed.operands {
             match Value::resolve_val(operand, &context) {
                 Ok(value) => match value.downcast_ref::<CelBool>() {
                     Some(answer) if *answer.inner() => {}
@@ -110,8 +92,7 @@ impl Condition {
                     }
                 },
                 Err(error) => {
-                    let explain = || event.unreadable().unwrap_or_else(|| explain(&error, event));
-                    reason.get_or_insert_with(explain);
+                    reason.get_or_insert_with(|| event.unreadable().unwrap_or_else(|| explain(&error)));
                 }
             }
         }
@@ -149,94 +130,12 @@ fn element_counter() -> Function {
     })
 }
 
-fn parse(text: String) -> Result<Condition, ConditionError> {
-    let (mut root, places) =
-        environment().parser().parse_with_source_info(&text).map_err(|errors| parse_error(&text, &errors))?;
-    let place = |(id, message)| ConditionError {
-        message,
-        offset: places.offset_for(id).map_or(0, |(start, _)| start as usize),
-    };
-    check_depth(&mut root, 1).map_err(place)?;
-    check_calls(&mut root).map_err(place)?;
-    let has_loops = count_loops(&mut root);
-    let operands = operands(&text, root, &places);
-    Ok(Condition { text, operands, has_loops })
-}
-
-/// Flattens the outermost `&&` and cuts the text at its operators.
-fn operands(text: &str, root: IdedExpr, places: &SourceInfo) -> Vec<(IdedExpr, Range<usize>)> {
-    let (mut parts, mut cuts) = (Vec::new(), Vec::new());
-    flatten(root, &mut parts, &mut cuts);
-    let mut found = Vec::with_capacity(parts.len());
-    let mut start = 0;
-    for (index, part) in parts.into_iter().enumerate() {
-        let cut = cuts.get(index).and_then(|&id| places.offset_for(id));
-        let (end, next) = cut.map_or((text.len(), text.len()), |(first, last)| (first as usize, last as usize + 1));
-        found.push((part, trimmed(text, start..end)));
-        start = next;
-    }
-    found
-}
-
-fn flatten(expr: IdedExpr, parts: &mut Vec<IdedExpr>, cuts: &mut Vec<u64>) {
-    match expr.expr {
-        Expr::Call(mut call) if call.func_name == operators::LOGICAL_AND && call.args.len() == 2 => {
-            let right = call.args.pop().expect("two arguments");
-            let left = call.args.pop().expect("two arguments");
-            flatten(left, parts, cuts);
-            cuts.push(expr.id);
-            flatten(right, parts, cuts);
-        }
-        other => parts.push(IdedExpr { id: expr.id, expr: other }),
-    }
-}
-
-/// Without spaces around it, and without brackets that opened or close outside of it.
-fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
-    let mut part = text[range.clone()].trim();
-    let count = |part: &str, bracket: char| part.matches(bracket).count();
-    while part.starts_with('(') && count(part, '(') > count(part, ')') {
-        part = part[1..].trim_start();
-    }
-    while part.ends_with(')') && count(part, ')') > count(part, '(') {
-        part = part[..part.len() - 1].trim_end();
-    }
-    let start = part.as_ptr() as usize - text.as_ptr() as usize;
-    start..start + part.len()
-}
-
-/// The parser counts characters.
-fn byte_offset(text: &str, character: u32) -> usize {
-    text.char_indices().nth(character as usize).map_or(text.len(), |(at, _)| at)
-}
-
-fn parse_error(text: &str, errors: &ParseErrors) -> ConditionError {
-    let Some(first) = errors.errors.first() else {
-        return ConditionError { message: "the condition cannot be read".to_owned(), offset: 0 };
-    };
-    let (line, column) = first.pos;
-    let line_start: usize =
-        text.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0)).map(|line| line.chars().count()).sum();
-    let character = line_start + usize::try_from(column - 1).unwrap_or(0);
-    let offset = byte_offset(text, u32::try_from(character).unwrap_or(u32::MAX));
-    let message = first.msg.strip_prefix("Syntax error: ").unwrap_or(&first.msg);
-    let message = if message.contains("Recursion limit") {
-        "nested too deep; write it flatter"
-    } else if offset >= text.len() || message.contains("'<EOF>' expecting") {
-        "the condition ends too early"
-    } else {
-        message.split(" expecting {").next().unwrap_or(message)
-    };
-    ConditionError { message: message.chars().take(200).collect(), offset }
-}
-
-/// An evaluation error as a reason for a person. Values stay out of it: they are the event's.
-fn explain(error: &ExecutionError, event: &EventContext<'_>) -> String {
+/// An evaluation error as a reason for a person. The library's own texts may quote whole records; these do not.
+fn explain(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
         ExecutionError::UndeclaredReference(name) => {
-            let hint = if event.resolve(name).is_some() { String::new() } else { did_you_mean(name, &NAMES) };
-            format!("the event has no field `{name}`{hint}")
+            format!("the event has no field `{name}`{}", did_you_mean(name, &NAMES))
         }
         ExecutionError::NoSuchOverload(overload) => {
             let operator = overload.function().trim_matches(['_', '@']);
@@ -247,7 +146,9 @@ fn explain(error: &ExecutionError, event: &EventContext<'_>) -> String {
             format!("`{operator}` does not apply to these types; convert with double(...), int(...) or string(...)")
         }
         ExecutionError::UnexpectedType { got, want } if want == "bool" => format!("expected true or false, got {got}"),
-        ExecutionError::FunctionError { function, message } => format!("{function}: {message}"),
+        ExecutionError::FunctionError { function, message } => {
+            format!("{function}: {}", message.chars().take(200).collect::<String>())
+        }
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
         ExecutionError::Overflow(..) => "integer overflow".to_owned(),
         ExecutionError::IndexOutOfBounds(_) => "the list is shorter than the index".to_owned(),

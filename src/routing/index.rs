@@ -126,7 +126,6 @@ mod tests {
             event_type in proptest::collection::vec("a|b|c", 1..5),
             x in 0..3,
         ) {
-            // Compiling starts a thread, so conditions are few and shared.
             let filters: Vec<_> = subscriptions
                 .iter()
                 .enumerate()

@@ -11,6 +11,7 @@ mod explain;
 mod filter;
 mod index;
 mod json;
+mod parse;
 mod pattern;
 #[cfg(test)]
 mod sample;
