@@ -1,0 +1,67 @@
+//! A subscription on the wire: Umbra's members as its document shows them, and ours beside them.
+
+use serde::{Deserialize, Serialize};
+
+use super::text;
+use crate::model::Timestamp;
+
+/// One subscription. `id` to `dateCreated` are Umbra's; the rest is added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    pub id: u32,
+    /// As configured. It may hold a token (Carbon), so it is shown to peers of the socket only.
+    pub url: String,
+    pub events: Vec<String>,
+    pub is_active: bool,
+    #[serde(rename = "dateCreated", with = "text")]
+    pub date_created: Timestamp,
+    pub name: String,
+    pub tenant: String,
+    /// `file`: defined in the configuration.
+    pub source: String,
+    /// `path:line` of the definition.
+    pub source_ref: Option<String>,
+    pub mode: String,
+    pub dialect: String,
+    /// The CEL condition, if there is one.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
+    /// `active`, `failing` (the breaker is open), `paused` (events queue) or `disabled` (they do not).
+    pub state: String,
+    /// A sentence, for every state but `active`.
+    pub state_reason: Option<String>,
+    /// Four hex digits of SHA-256 of the newest secret.
+    pub secret_fingerprint: Option<String>,
+    pub counters: Counters,
+}
+
+/// Carbon's four counters, which count attempts, and what still waits. They survive a restart.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    pub success_count: u64,
+    pub error_count: u64,
+    #[serde(default, with = "text::option")]
+    pub last_success_at: Option<Timestamp>,
+    #[serde(default, with = "text::option")]
+    pub last_error_at: Option<Timestamp>,
+    /// What the last error was, in words: `503 Service Unavailable`.
+    pub last_error: Option<String>,
+    /// Deliveries that are not settled.
+    pub pending: u64,
+}
+
+/// Umbra's answer to a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WebhookList {
+    pub result: String,
+    pub webhooks: Vec<Webhook>,
+}
+
+/// Umbra's answer about one webhook; `message` after a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WebhookAnswer {
+    pub result: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub webhook: Webhook,
+}

@@ -1,0 +1,319 @@
+//! An engine for tests: fixed answers, one subscription, one delivery, one event, one quarantined line.
+
+use std::sync::Mutex;
+
+use serde_json::value::RawValue;
+
+use super::api::*;
+use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::model::{DeliveryStatus, Outcome, Timestamp};
+
+/// 2026-03-12T10:00:00Z.
+pub const NOON: Timestamp = Timestamp(1_773_309_600_000);
+
+pub const DELIVERY: &str = "0199e3c1-7d2a-8c11-9f2e-1b0d5a3f6c21";
+
+#[derive(Default)]
+pub struct FakeEngine {
+    /// What was asked, for tests that look at how a request was understood.
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl FakeEngine {
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push(what);
+    }
+}
+
+pub fn webhook(name: &str, state: &str) -> Webhook {
+    Webhook {
+        id: 1,
+        url: "https://erp.example/hooks/carbon?token=t".into(),
+        events: vec!["invoice.*".into(), "payment.created".into()],
+        is_active: true,
+        date_created: NOON,
+        name: name.into(),
+        tenant: "default".into(),
+        source: "file".into(),
+        source_ref: Some("config.toml:10".into()),
+        mode: "at-least-once".into(),
+        dialect: "umbra".into(),
+        condition: None,
+        state: state.into(),
+        state_reason: (state != "active").then(|| "TLS: unknown authority \"Plant Root CA 2\"".into()),
+        secret_fingerprint: Some("3f9a".into()),
+        counters: Counters {
+            success_count: 88_211,
+            error_count: 4,
+            last_success_at: Some(Timestamp(NOON.0 - 2_000)),
+            last_error_at: Some(Timestamp(NOON.0 - 10_800_000)),
+            last_error: Some("503 Service Unavailable".into()),
+            pending: 14,
+        },
+    }
+}
+
+pub fn delivery() -> Delivery {
+    Delivery {
+        id: DELIVERY.into(),
+        event_id: "evt_1".into(),
+        event_type: "payment.created".into(),
+        tenant: "default".into(),
+        subscription: "erp".into(),
+        status: DeliveryStatus::Pending,
+        outcome: Some(Outcome::Http5xx),
+        status_code: Some(503),
+        attempts: 1,
+        created_at: Timestamp(NOON.0 - 6_000),
+        last_attempt_at: Some(Timestamp(NOON.0 - 5_000)),
+        next_attempt_at: Some(Timestamp(NOON.0 + 5_000)),
+        duration_ms: Some(112),
+    }
+}
+
+pub fn attempt_line(status: DeliveryStatus) -> AttemptLine {
+    let delivered = status == DeliveryStatus::Delivered;
+    AttemptLine {
+        at: NOON,
+        delivery_id: DELIVERY.into(),
+        event_id: "evt_1".into(),
+        event_type: "payment.created".into(),
+        tenant: "default".into(),
+        subscription: "erp".into(),
+        attempt: 1,
+        max_attempts: 10,
+        status,
+        outcome: if delivered { Outcome::Success } else { Outcome::Http5xx },
+        status_code: Some(if delivered { 200 } else { 503 }),
+        duration_ms: 38,
+        next_attempt_at: (!delivered).then_some(Timestamp(NOON.0 + 5_000)),
+        error: None,
+    }
+}
+
+pub fn event_record() -> EventRecord {
+    EventRecord {
+        id: "evt_1".into(),
+        event_type: "payment.created".into(),
+        tenant: "default".into(),
+        time: "2026-03-12T10:00:00Z".into(),
+        key: Some("p-1".into()),
+        operation: "INSERT".into(),
+        seq: 7,
+        segment: "01KKGMZ7G00000000000000000".into(),
+        offset: 8812,
+        matched: 1,
+        data: RawValue::from_string(r#"{"amount":9007199254740993}"#.into()).unwrap(),
+        old: None,
+    }
+}
+
+fn rows(delivery: Option<DeliveryRef>) -> Vec<MatchRow> {
+    let row = |id, name: &str, matched, reason: &str, delivery| MatchRow {
+        subscription_id: id,
+        subscription: name.into(),
+        tenant: "default".into(),
+        matched,
+        reason: reason.into(),
+        delivery,
+    };
+    vec![
+        row(1, "erp", true, "payment.created matches", delivery),
+        row(2, "oms", false, "no pattern matches payment.created", None),
+    ]
+}
+
+fn quarantine_entry() -> QuarantineEntry {
+    QuarantineEntry {
+        id: "01KKGMZ7G00000000000000000-77".into(),
+        at: NOON,
+        source: "orders.ndjson".into(),
+        segment: "01KKGMZ7G00000000000000000".into(),
+        offset: 77,
+        length: 9,
+        reason: "invalid_json".into(),
+        detail: "expected `:` at column 5".into(),
+    }
+}
+
+impl Control for FakeEngine {
+    fn status(&self) -> Result<Status, ControlError> {
+        Ok(Status {
+            version: "0.1.0".into(),
+            pid: 812,
+            started_at: Timestamp(NOON.0 - 273_600_000),
+            state: "running".into(),
+            state_reason: None,
+            config: ConfigStatus {
+                path: "/etc/spoolhook/config.toml".into(),
+                loaded_at: Timestamp(NOON.0 - 2_880_000),
+                changed_on_disk: false,
+            },
+            spool: SpoolStatus {
+                behind_bytes: 0,
+                last_event_at: Some(Timestamp(NOON.0 - 2_000)),
+                events: 1_204_881,
+                kept_bytes: 8_804_682_956,
+                quarantined: 0,
+            },
+            deliveries: DeliveryStats {
+                pending: 14,
+                retrying: 3,
+                next_retry_at: Some(Timestamp(NOON.0 + 7_000)),
+                delivered: 88_211,
+                failed: 2,
+                unknown: 0,
+            },
+            subscriptions: vec![webhook("erp", "active"), webhook("oms", "failing")],
+        })
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { ready: false, checks: vec![Check { name: "spool".into(), ok: false }] }
+    }
+
+    fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError> {
+        Ok(vec![webhook("erp", "active"), webhook("oms", "failing")])
+    }
+
+    fn subscription(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+        match key {
+            SubKey::Id(1) => Ok(webhook("erp", "active")),
+            SubKey::Name { name, .. } if name == "erp" => Ok(webhook("erp", "active")),
+            _ => Err(ControlError::NotFound("there is no such subscription; spoolhook subs list names them".into())),
+        }
+    }
+
+    fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+        self.note(format!("pause {key:?}"));
+        self.subscription(key).map(|hook| Webhook { state: "paused".into(), ..hook })
+    }
+
+    fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+        self.note(format!("resume {key:?}"));
+        self.subscription(key)
+    }
+
+    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+        self.note(format!("{filter:?}"));
+        Ok(Page { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true })
+    }
+
+    fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError> {
+        if !DELIVERY.starts_with(id) {
+            return Err(ControlError::NotFound(format!("no delivery has the id {id}")));
+        }
+        Ok(DeliveryDetail {
+            delivery: delivery(),
+            url: "https://erp.example/hooks".into(),
+            mode: "at-least-once".into(),
+            dialect: "umbra".into(),
+            max_attempts: 10,
+            segment: "01KKGMZ7G00000000000000000".into(),
+            offset: 8812,
+            why: "The receiver answered 503. It will be tried again.".into(),
+            attempt_log: vec![AttemptDetail {
+                number: 1,
+                started_at: Timestamp(NOON.0 - 5_000),
+                duration_ms: 112,
+                trigger: crate::model::AttemptTrigger::First,
+                outcome: Outcome::Http5xx,
+                status_code: Some(503),
+                response_headers: vec![("content-type".into(), "text/html".into())],
+                response_body: "upstream \u{1b}[31mconnect error".into(),
+                error: Some("503 Service Unavailable".into()),
+                request_bytes: 412,
+                remote_address: "10.0.0.7:443".into(),
+            }],
+        })
+    }
+
+    fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
+        self.note(format!("{request:?}"));
+        Ok(request
+            .ids
+            .iter()
+            .map(|id| {
+                let known = DELIVERY.starts_with(id.as_str());
+                ReplayRow {
+                    id: id.clone(),
+                    accepted: known && request.consent,
+                    reason: match (known, request.consent) {
+                        (true, true) => None,
+                        (true, false) => Some("consent_required".into()),
+                        (false, _) => Some("not_found".into()),
+                    },
+                    message: if known { "will be sent to erp".into() } else { "there is no such delivery".into() },
+                    delivery_id: known.then(|| DELIVERY.into()),
+                }
+            })
+            .collect())
+    }
+
+    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {
+        if page.cursor.as_deref() == Some("old") {
+            return Err(ControlError::CursorExpired { oldest_cursor: "c9".into() });
+        }
+        Ok(EventPage { data: vec![event_record()], next_cursor: "e8".into(), has_more: false })
+    }
+
+    fn event(&self, id: &str) -> Result<EventDetail, ControlError> {
+        if id != "evt_1" {
+            return Err(ControlError::NotFound(format!("no event has the id {id}")));
+        }
+        let delivery = DeliveryRef { id: DELIVERY.into(), status: DeliveryStatus::Delivered };
+        Ok(EventDetail { event: event_record(), subscriptions: rows(Some(delivery)) })
+    }
+
+    fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError> {
+        match serde_json::from_slice::<serde_json::Value>(line) {
+            Ok(_) => Ok(MatchReport { subscriptions: rows(None) }),
+            Err(error) => Err(ControlError::Invalid(format!("invalid_json: {error}"))),
+        }
+    }
+
+    fn quarantine(&self, _: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
+        Ok(Page { data: vec![quarantine_entry()], next_cursor: None, has_more: false })
+    }
+
+    fn quarantined(&self, _: &str) -> Result<QuarantineDetail, ControlError> {
+        Ok(QuarantineDetail {
+            entry: quarantine_entry(),
+            content: "{\"type\" 1}".into(),
+            content_base64: "eyJ0eXBlIiAxfQ==".into(),
+            truncated: false,
+        })
+    }
+
+    fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+        Err(ControlError::Invalid(format!("{id} is still not an event")))
+    }
+
+    fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+        let message = "Dropped.".into();
+        Ok(QuarantineAnswer { result: "success".into(), message, id: id.into(), event_id: None })
+    }
+
+    fn audit(&self) -> Result<Books, ControlError> {
+        Ok(Books {
+            spool: SpoolBooks { lines: 12, events: 10, blank: 1, quarantined: 1 },
+            subscriptions: vec![SubscriptionBooks {
+                tenant: "default".into(),
+                subscription: "erp".into(),
+                matched: 10,
+                delivered: 9,
+                ..SubscriptionBooks::default()
+            }],
+            differences: vec!["default/erp: matched 10, accounted for 9".into()],
+        })
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ControlError> {
+        Ok(ReloadReport {
+            applied: false,
+            message: "1 error, the old configuration stays in force".into(),
+            problems: vec![serde_json::json!({"code": "E001", "line": 7})],
+            problems_text: "error[E001]: unknown key `event`\n".into(),
+        })
+    }
+}

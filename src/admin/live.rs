@@ -1,0 +1,56 @@
+//! Finished attempts, told to whoever listens right now. Nothing is kept: a reader that is too slow loses the oldest
+//! lines and is told how many.
+
+use tokio::sync::broadcast;
+
+use super::api::AttemptLine;
+use crate::model::DeliveryStatus;
+
+/// The place attempts are announced at. Clones share it; announcing never blocks.
+#[derive(Clone, Debug)]
+pub struct LiveHub {
+    lines: broadcast::Sender<AttemptLine>,
+}
+
+impl LiveHub {
+    /// `capacity`: lines a reader may lag behind before it misses some.
+    pub fn new(capacity: usize) -> Self {
+        Self { lines: broadcast::Sender::new(capacity) }
+    }
+
+    /// Whether anybody listens; without listeners a line need not even be built.
+    pub fn is_watched(&self) -> bool {
+        self.lines.receiver_count() > 0
+    }
+
+    pub fn announce(&self, line: AttemptLine) {
+        // Without a listener there is nobody to tell, which is no fault.
+        let _ = self.lines.send(line);
+    }
+
+    pub(super) fn listen(&self) -> broadcast::Receiver<AttemptLine> {
+        self.lines.subscribe()
+    }
+}
+
+/// Which lines a reader wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveFilter {
+    /// Name, or `tenant/name`.
+    pub subscription: Option<String>,
+    /// Only attempts that did not deliver.
+    pub failed: bool,
+}
+
+impl LiveFilter {
+    pub fn takes(&self, line: &AttemptLine) -> bool {
+        let named = match self.subscription.as_deref() {
+            None => true,
+            Some(key) => match key.split_once('/') {
+                Some((tenant, name)) => tenant == line.tenant && name == line.subscription,
+                None => key == line.subscription,
+            },
+        };
+        named && !(self.failed && line.status == DeliveryStatus::Delivered)
+    }
+}

@@ -1,0 +1,138 @@
+//! Errors on the wire: RFC 9457 `application/problem+json`, with Umbra's `result` and `message` beside the standard
+//! members.
+//!
+//! ```json
+//! {"type":"urn:spoolhook:problem:not-found","title":"There is no such thing","status":404,
+//!  "detail":"there is no subscription \"omz\"","result":"error","message":"there is no subscription \"omz\""}
+//! ```
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::control::ControlError;
+
+/// The types of problem. `type` is a URN, so nothing has to be reachable to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    Malformed,
+    UnknownParameter,
+    NotFound,
+    MethodNotAllowed,
+    Ambiguous,
+    Conflict,
+    CursorExpired,
+    TooLarge,
+    Validation,
+    Internal,
+    Unavailable,
+}
+
+impl ProblemKind {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
+            Self::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown-parameter", "A parameter is not known"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
+            Self::Ambiguous => (StatusCode::CONFLICT, "ambiguous", "The name fits more than one"),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict", "Not in this state"),
+            Self::CursorExpired => (StatusCode::GONE, "cursor-expired", "The cursor is too old"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The engine does not answer now"),
+        }
+    }
+}
+
+/// One error answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    /// What, where and what to do.
+    pub detail: String,
+    /// Members beside the standard ones.
+    pub extra: Map<String, Value>,
+}
+
+impl Problem {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), extra: Map::new() }
+    }
+
+    /// Adds a member of our own.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.extra.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The body.
+    pub fn to_json(&self) -> Value {
+        let (status, slug, title) = self.kind.parts();
+        let mut body = json!({
+            "type": format!("urn:spoolhook:problem:{slug}"),
+            "title": title,
+            "status": status.as_u16(),
+            "detail": self.detail,
+            "result": "error",
+            "message": self.detail,
+        });
+        if let Value::Object(members) = &mut body {
+            members.extend(self.extra.clone());
+        }
+        body
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.kind.parts();
+        let mut response = (status, self.to_json().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        let kind = match &error {
+            ControlError::NotFound(_) => ProblemKind::NotFound,
+            ControlError::Ambiguous(_) => ProblemKind::Ambiguous,
+            ControlError::Conflict(_) => ProblemKind::Conflict,
+            ControlError::Invalid(_) => ProblemKind::Validation,
+            ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
+            ControlError::Unavailable(_) => ProblemKind::Unavailable,
+            ControlError::Internal(_) => ProblemKind::Internal,
+        };
+        let problem = Self::new(kind, error.to_string());
+        match error {
+            ControlError::CursorExpired { oldest_cursor } => problem.with("oldest_cursor", oldest_cursor.into()),
+            _ => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_speaks_rfc_9457_and_umbra() {
+        let problem = Problem::from(ControlError::CursorExpired { oldest_cursor: "c9".into() });
+        let body = problem.to_json();
+        assert_eq!(body["type"], "urn:spoolhook:problem:cursor-expired");
+        assert_eq!(body["status"], 410);
+        assert_eq!(body["result"], "error");
+        assert_eq!(body["message"], body["detail"]);
+        assert_eq!(body["oldest_cursor"], "c9");
+        let response = problem.into_response();
+        assert_eq!(response.status(), 410);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+}

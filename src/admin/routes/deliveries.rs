@@ -1,0 +1,146 @@
+//! `/v1/deliveries` and `/v1/replays`: the delivery log, and sending again.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::super::api::{DeliveryDetail, ReplayRequest, Replays};
+use super::super::control::{ControlError, DeliveryFilter, SHORTEST_PREFIX, SubKey};
+use super::super::extract::{Body, NoParams, Params, malformed, page_request};
+use super::super::problem::{Problem, ProblemKind};
+use super::{Shared, ask, page};
+use crate::model::{DeliveryStatus, Outcome, Timestamp};
+
+/// The filters of the list; `status` and `outcome` take several names, separated by commas.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    status: Option<String>,
+    outcome: Option<String>,
+    subscription: Option<String>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    tenant: Option<String>,
+    event_id: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+impl ListParams {
+    fn read(self) -> Result<DeliveryFilter, Problem> {
+        Ok(DeliveryFilter {
+            status: names("status", self.status, DeliveryStatus::parse, || {
+                DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ")
+            })?,
+            outcome: names("outcome", self.outcome, Outcome::parse, || Outcome::ALL.map(Outcome::as_str).join(", "))?,
+            subscription: self.subscription.as_deref().map(SubKey::parse),
+            event_type: self.event_type,
+            tenant: self.tenant,
+            event_id: self.event_id,
+            since: instant("since", self.since)?,
+            until: instant("until", self.until)?,
+            page: page_request(self.limit, self.cursor)?,
+        })
+    }
+}
+
+fn names<T>(
+    parameter: &str,
+    text: Option<String>,
+    parse: impl Fn(&str) -> Option<T>,
+    known: impl Fn() -> String,
+) -> Result<Vec<T>, Problem> {
+    text.iter()
+        .flat_map(|text| text.split(','))
+        .map(|name| {
+            parse(name).ok_or_else(|| malformed(format!("{parameter}={name} is not known; choose of {}", known())))
+        })
+        .collect()
+}
+
+fn instant(parameter: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    text.map(|text| {
+        Timestamp::parse(&text).ok_or_else(|| {
+            malformed(format!("{parameter}={text} is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"))
+        })
+    })
+    .transpose()
+}
+
+pub async fn list(State(shared): State<Shared>, uri: Uri, params: Params<ListParams>) -> Result<Response, Problem> {
+    let filter = params.0.read()?;
+    let found = ask(&shared.control, move |control| control.deliveries(&filter)).await?;
+    Ok(page(&uri, found))
+}
+
+pub async fn show(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    _: Params<NoParams>,
+) -> Result<Json<DeliveryDetail>, Problem> {
+    if id.len() < SHORTEST_PREFIX {
+        return Err(malformed(format!("\"{id}\" is too short; give at least {SHORTEST_PREFIX} characters of an id")));
+    }
+    Ok(Json(ask(&shared.control, move |control| control.delivery(&id)).await?))
+}
+
+/// What one delivery's replay takes; an empty body says nothing special.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Consent {
+    #[serde(default)]
+    consent: bool,
+}
+
+pub async fn replay_one(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    _: Params<NoParams>,
+    body: Body,
+) -> Result<(StatusCode, Json<Replays>), Problem> {
+    let consent = if body.0.is_empty() { Consent::default() } else { body.json()? };
+    let answer = replay(&shared, ReplayRequest { ids: vec![id], consent: consent.consent }).await?;
+    match answer.data.first() {
+        Some(row) if !row.accepted => {
+            let kind = match row.reason.as_deref() {
+                Some("not_found") => ProblemKind::NotFound,
+                Some("ambiguous") => ProblemKind::Ambiguous,
+                _ => ProblemKind::Conflict,
+            };
+            Err(Problem::new(kind, row.message.clone()).with("reason", row.reason.clone().into()))
+        }
+        _ => Ok((StatusCode::ACCEPTED, Json(answer))),
+    }
+}
+
+/// Always 202: each row says for itself whether its id was accepted.
+pub async fn replay_many(
+    State(shared): State<Shared>,
+    _: Params<NoParams>,
+    body: Body,
+) -> Result<(StatusCode, Json<Replays>), Problem> {
+    let request: ReplayRequest = body.json()?;
+    if request.ids.is_empty() {
+        return Err(malformed("ids is empty; name at least one delivery"));
+    }
+    Ok((StatusCode::ACCEPTED, Json(replay(&shared, request).await?)))
+}
+
+async fn replay(shared: &Shared, request: ReplayRequest) -> Result<Replays, Problem> {
+    let rows = ask(&shared.control, move |control| {
+        if let Some(short) = request.ids.iter().find(|id| id.len() < SHORTEST_PREFIX) {
+            return Err(ControlError::Invalid(format!(
+                "\"{short}\" is too short; give at least {SHORTEST_PREFIX} characters of an id"
+            )));
+        }
+        control.replay(&request)
+    })
+    .await?;
+    let accepted = rows.iter().filter(|row| row.accepted).count();
+    let result = if accepted == rows.len() { "success" } else { "error" };
+    Ok(Replays { result: result.to_owned(), message: format!("{accepted} of {} accepted.", rows.len()), data: rows })
+}

@@ -1,0 +1,139 @@
+//! The control thread: a current-thread runtime that serves the routes until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use super::control::Control;
+use super::listener::{self, AdminError, SocketFile};
+use super::live::LiveHub;
+use super::routes;
+
+/// Where to listen.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// The whole API. Who may open the file may use it.
+    pub socket: Option<PathBuf>,
+    /// `/livez` and `/readyz` only: there are no tokens, so nothing else goes over TCP.
+    pub tcp: Option<SocketAddr>,
+}
+
+/// The running control plane. It stops when it is dropped.
+pub struct Admin {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+    tcp: Option<SocketAddr>,
+    _socket: Option<SocketFile>,
+}
+
+/// How long open exchanges may go on after a stop.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Most threads that wait for the engine at a time; further requests queue.
+const BLOCKING_THREADS_MAX: usize = 8;
+
+/// Binds, then serves on a thread of its own. The listeners are ready when this returns.
+pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub) -> Result<Admin, AdminError> {
+    let socket = listen.socket.as_deref().map(listener::bind).transpose()?;
+    let tcp = listen.tcp.map(bind_tcp).transpose()?;
+    let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (stop, stopped) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("admin-ask")
+        .build()
+        .map_err(AdminError::Thread)?;
+    let (unix, socket_file) = socket.unzip();
+    // The listeners join the runtime's poller here, where a failure can still be told.
+    let (unix, tcp) = {
+        let _inside = runtime.enter();
+        (
+            unix.map(tokio::net::UnixListener::from_std).transpose().map_err(AdminError::Thread)?,
+            tcp.map(tokio::net::TcpListener::from_std).transpose().map_err(AdminError::Thread)?,
+        )
+    };
+    let whole = routes::whole(control.clone(), live, stopped.clone());
+    let probes = routes::probes(control);
+    let thread = thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let unix = async {
+                    if let Some(listener) = unix {
+                        serve(listener, whole, stopped.clone()).await;
+                    }
+                };
+                let tcp = async {
+                    if let Some(listener) = tcp {
+                        serve(listener, probes, stopped.clone()).await;
+                    }
+                };
+                tokio::join!(unix, tcp)
+            });
+            runtime.shutdown_timeout(GRACE);
+        })
+        .map_err(AdminError::Thread)?;
+    Ok(Admin { stop, thread: Some(thread), tcp: tcp_address, _socket: socket_file })
+}
+
+fn bind_tcp(address: SocketAddr) -> Result<TcpListener, AdminError> {
+    let listener = TcpListener::bind(address).map_err(|source| AdminError::Tcp { address, source })?;
+    listener.set_nonblocking(true).map_err(|source| AdminError::Tcp { address, source })?;
+    Ok(listener)
+}
+
+async fn serve<L>(listener: L, router: Router, mut stopped: watch::Receiver<bool>)
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let mut deadline = stopped.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        wait_for_stop(&mut stopped).await;
+    });
+    let patience = async {
+        wait_for_stop(&mut deadline).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = serving => {
+            if let Err(error) = result {
+                tracing::error!(%error, "the control plane stopped");
+            }
+        }
+        () = patience => {}
+    }
+}
+
+/// Returns when the sender says stop, or is gone.
+pub(super) async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+impl Admin {
+    /// The TCP address in use; its port is the kernel's choice when the configuration says 0.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp
+    }
+
+    /// Stops listening, gives open exchanges a moment, ends the thread and removes the socket file.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread was already reported by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
