@@ -124,6 +124,16 @@ pub enum ControlError {
     Internal(String),
 }
 
+impl std::fmt::Display for SubKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(out),
+            Self::Name { tenant: Some(tenant), name } => write!(out, "{tenant}/{name}"),
+            Self::Name { tenant: None, name } => out.write_str(name),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,8 +14,8 @@ use crate::wire::{RenderInput, Request};
 pub trait Target {
     type Endpoint;
 
-    /// The bytes of one attempt, or why the dialect cannot make them from this event.
-    fn render(&self, input: &RenderInput<'_>) -> Result<Request, String>;
+    /// The bytes of one attempt.
+    fn render(&self, input: &RenderInput<'_>) -> Request;
     fn endpoint(&self) -> &Self::Endpoint;
 }
 
@@ -45,23 +45,15 @@ where
         attempt: job.number,
         now,
     };
-    match job.target.render(&input) {
-        Ok(request) => transport.send(job.target.endpoint(), &request, job.subscription.timeout),
-        Err(reason) => nothing_sent(Outcome::InvalidResponse, format!("the request could not be made: {reason}")),
-    }
-}
-
-fn nothing_sent(outcome: Outcome, message: String) -> Evidence {
-    Evidence { result: Err(Failure { outcome, message }), request_bytes: 0, remote: None, elapsed: Duration::ZERO }
+    transport.send(job.target.endpoint(), &job.target.render(&input), job.subscription.timeout)
 }
 
 /// Nobody knows how far a panicking attempt came, so bytes may have left.
 fn panicked<T>(job: &Job<T>) -> Evidence {
     tracing::error!(subscription = job.subscription.name, delivery = %job.delivery, "an attempt panicked; this is a bug");
-    Evidence {
-        request_bytes: 1,
-        ..nothing_sent(Outcome::Unknown, "the attempt failed inside spoolhook; this is a bug, please report it".into())
-    }
+    let message = "the attempt failed inside spoolhook; this is a bug, please report it".to_owned();
+    let failure = Failure { outcome: Outcome::Unknown, message };
+    Evidence { result: Err(failure), request_bytes: 1, remote: None, elapsed: Duration::ZERO }
 }
 
 fn conclude<T>(job: Job<T>, evidence: Evidence, started: Timestamp, elapsed: Duration) -> Done<T> {

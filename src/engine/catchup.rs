@@ -20,16 +20,35 @@ pub enum ReadRequest {
     Due { sub: SubId, now: Timestamp, rows_max: usize },
 }
 
-/// Reads for lanes. Keeps the compiled filters of the eras it met.
+/// The compiled filters of the eras that were met.
+#[derive(Default)]
+pub struct EraFilters(HashMap<(SubId, Seq), Arc<CompiledFilter>>);
+
+impl EraFilters {
+    /// The filter of `sub` in force at `seq`; `None` before its first era.
+    pub fn at(&mut self, sub: SubId, eras: &[FilterEra], seq: Seq) -> Result<Option<Arc<CompiledFilter>>, Doubt> {
+        let Some(era) = eras.iter().rev().find(|era| era.from_seq <= seq) else { return Ok(None) };
+        if let Some(filter) = self.0.get(&(sub, era.from_seq)) {
+            return Ok(Some(filter.clone()));
+        }
+        let filter = CompiledFilter::compile(&era.filter)
+            .map_err(|error| Doubt(format!("the stored filter of subscription {} does not compile: {error}", sub.0)))?;
+        let filter = Arc::new(filter);
+        self.0.insert((sub, era.from_seq), filter.clone());
+        Ok(Some(filter))
+    }
+}
+
+/// Reads for lanes.
 pub struct CatchUp {
     state: StateReader,
     log: LogReader,
-    filters: HashMap<(SubId, Seq), Arc<CompiledFilter>>,
+    filters: EraFilters,
 }
 
 impl CatchUp {
     pub fn new(state: StateReader, log: LogReader) -> Self {
-        Self { state, log, filters: HashMap::new() }
+        Self { state, log, filters: EraFilters::default() }
     }
 
     /// Answers one request. An error means that the log or the view does not read back: the line stops.
@@ -60,7 +79,7 @@ impl CatchUp {
         let (mut bytes, mut examined) = (0, 0);
         'extents: for extent in extents.iter().filter(|extent| extent.first_seq < upto) {
             for event in self.log.read(extent, next).map_err(|error| Doubt(error.to_string()))? {
-                let takes = match self.era(sub, &eras, event.seq)? {
+                let takes = match self.filters.at(sub, &eras, event.seq)? {
                     Some(filter) => filter.matches(&event),
                     None => false,
                 };
@@ -80,18 +99,6 @@ impl CatchUp {
             next = upto;
         }
         Ok(Input::LogRead { sub, events: found, next })
-    }
-
-    fn era(&mut self, sub: SubId, eras: &[FilterEra], seq: Seq) -> Result<Option<Arc<CompiledFilter>>, Doubt> {
-        let Some(era) = eras.iter().rev().find(|era| era.from_seq <= seq) else { return Ok(None) };
-        if let Some(filter) = self.filters.get(&(sub, era.from_seq)) {
-            return Ok(Some(filter.clone()));
-        }
-        let filter = CompiledFilter::compile(&era.filter)
-            .map_err(|error| Doubt(format!("the stored filter of subscription {} does not compile: {error}", sub.0)))?;
-        let filter = Arc::new(filter);
-        self.filters.insert((sub, era.from_seq), filter.clone());
-        Ok(Some(filter))
     }
 
     fn read_due<T>(&mut self, sub: SubId, now: Timestamp, rows_max: usize) -> Result<Input<T>, Doubt> {

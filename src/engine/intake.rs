@@ -10,8 +10,8 @@ use super::lanes::plan;
 use super::messages::{Doubt, Entry, Reconfigure, Routing, Then, ToIntake};
 use crate::dispatch::Feed;
 use crate::env::Clock;
-use crate::ingest::{Batch, Ingest, LogReader, Next, Problem, SourceStatus};
-use crate::model::{Seq, SubId};
+use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
+use crate::model::{Extent, Seq, SubId};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
 
@@ -29,20 +29,35 @@ pub struct IntakeStatus {
     pub batches: u64,
 }
 
-/// The intake and what it needs.
-pub struct Intake<T> {
-    pub ingest: Ingest,
-    pub routing: Arc<Mutex<Routing>>,
-    pub state: StateReader,
-    pub running: HashSet<SubId>,
+/// The intake's ties to the rest of the engine.
+pub struct Links<T> {
     pub clock: Arc<dyn Clock>,
-    pub log: LogReader,
+    pub routing: Arc<Mutex<Routing>>,
+    pub status: Arc<Mutex<IntakeStatus>>,
     pub entries: Sender<Entry<T>>,
     pub wake: Receiver<()>,
     pub requests: Receiver<ToIntake<T>>,
-    pub status: Arc<Mutex<IntakeStatus>>,
+}
+
+/// The intake.
+pub struct Intake<T> {
+    ingest: Ingest,
+    log: LogReader,
+    state: StateReader,
+    running: HashSet<SubId>,
+    links: Links<T>,
     pending: Option<ToIntake<T>>,
     last_retire: Option<Duration>,
+}
+
+/// A log's cursor as the journal keeps it.
+fn encode_cursor(cursor: &LogCursor) -> Vec<u8> {
+    bincode::serialize(cursor).expect("a cursor is plain data")
+}
+
+/// Reads back what [`accept`] put into the journal.
+pub fn decode_cursor(bytes: &[u8]) -> Result<LogCursor, String> {
+    bincode::deserialize(bytes).map_err(|error| format!("the stored position in a log does not read back: {error}"))
 }
 
 /// The records and the feed of one batch.
@@ -51,11 +66,12 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
     let mut matched_subs = Vec::new();
     let mut counts = BTreeMap::new();
     let mut events = batch.events.into_iter().map(Arc::new).peekable();
+    let mut event_of = |extent: &Extent| events.next_if(|event| event.seq < extent.next_seq());
     let mut records = Vec::with_capacity(batch.extents.len() + batch.log_cursors.len());
     for extent in batch.extents {
         counts.clear();
         let mut unmatched = 0;
-        while let Some(event) = events.next_if(|event| event.seq < extent.next_seq()) {
+        while let Some(event) = event_of(&extent) {
             routing.router.matches(&event, &mut matched_subs);
             if matched_subs.is_empty() {
                 unmatched += 1;
@@ -72,10 +88,10 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
         let matched = counts.iter().map(|(sub, count)| (*sub, *count)).collect();
         records.push(Record::Taken { extent, matched, unmatched });
     }
-    for cursor in batch.log_cursors {
-        let (source, cursor) = cursor.encode();
-        records.push(Record::SourceCursor { source, cursor });
-    }
+    records.extend(batch.log_cursors.iter().map(|cursor| {
+        let (log, dev, ino) = cursor.key();
+        Record::SourceCursor { source: format!("{log}\n{dev}:{ino}"), cursor: encode_cursor(cursor) }
+    }));
     (records, feed)
 }
 
@@ -90,37 +106,41 @@ pub fn count_past(ledger: &Ledger, log: &LogReader, filter: &CompiledFilter, fro
 }
 
 impl<T> Intake<T> {
+    pub fn new(ingest: Ingest, state: StateReader, running: HashSet<SubId>, links: Links<T>) -> Self {
+        let log = ingest.reader();
+        Self { ingest, log, state, running, links, pending: None, last_retire: None }
+    }
+
     /// One round: a request, a read, retirement. Returns how long nothing is expected to happen, or `None` to stop.
     pub fn step(&mut self) -> Result<Option<Duration>, Doubt> {
-        match self.pending.take().or_else(|| self.requests.try_recv().ok()) {
+        match self.pending.take().or_else(|| self.links.requests.try_recv().ok()) {
             Some(ToIntake::Stop) => return Ok(None),
             Some(ToIntake::Reconfigure(request)) => self.reconfigure(*request),
             None => {}
         }
-        let now = self.clock.now();
+        let now = self.links.clock.now();
         let tick = self.ingest.tick(now).map_err(|error| Doubt(error.to_string()))?;
         let taken = tick.batches.len() as u64;
-        let routing = lock(&self.routing).clone();
+        let routing = lock(&self.links.routing).clone();
         for batch in tick.batches {
             let (records, feed) = accept(batch, &routing);
-            if self.entries.send(Entry::new(records, Then::Feed(feed))).is_err() {
+            if self.links.entries.send(Entry::new(records, Then::Feed(feed))).is_err() {
                 return Ok(None);
             }
         }
-        let monotonic = self.clock.monotonic();
+        let monotonic = self.links.clock.monotonic();
         if self.last_retire.is_none_or(|last| monotonic.saturating_sub(last) >= SCAN_INTERVAL) {
             self.last_retire = Some(monotonic);
             self.retire()?;
         }
         {
-            let mut status = lock(&self.status);
-            status.idle = taken == 0 && matches!(tick.next, Next::Idle);
+            let mut status = lock(&self.links.status);
+            status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
         }
         Ok(Some(match tick.next {
             Next::Now => Duration::ZERO,
             Next::At(at) => at.since(now).clamp(Duration::from_millis(1), SCAN_INTERVAL),
-            Next::Idle => SCAN_INTERVAL,
         }))
     }
 
@@ -130,25 +150,36 @@ impl<T> Intake<T> {
             return;
         }
         select! {
-            recv(self.wake) -> _ => {}
-            recv(self.requests) -> request => self.pending = request.ok(),
+            recv(self.links.wake) -> _ => {}
+            recv(self.links.requests) -> request => self.pending = request.ok(),
             default(at_most) => {}
         }
     }
 
+    /// Waits until everything handed to the committer so far is durable. `false`: the engine is stopping.
+    fn barrier(&self) -> bool {
+        let (reached, wait) = bounded(1);
+        let barrier = Entry { reply: Some(reached), ..Entry::new(Vec::new(), Then::Nothing) };
+        self.links.entries.send(barrier).is_ok() && matches!(wait.recv(), Ok(Ok(())))
+    }
+
     /// Puts finished segments away and tells those who look how far reading is.
     fn retire(&mut self) -> Result<(), Doubt> {
-        let now = self.clock.now();
+        if !self.barrier() {
+            return Ok(());
+        }
+        let now = self.links.clock.now();
+        let doubt = |error: IngestError| Doubt(error.to_string());
         let settled_below = self.state.ledger().settled_below();
+        self.ingest.retire(settled_below, now).map_err(doubt)?;
         let view = self.state.view.clone();
-        let needed = |segment| view.pinned_offsets(segment).map_err(|error| error.to_string());
-        let purged =
-            self.ingest.retire(settled_below, now, &needed).map_err(|error| Doubt(error.to_string()))?;
+        let mut unreadable = None;
+        let purged = self.ingest.retain(now, &|segment| view.pinned_offsets(segment)).map_err(doubt)?;
         if !purged.is_empty() {
             let records = purged.into_iter().map(|segment| Record::Purged { segment, at: now }).collect();
-            let _ = self.entries.send(Entry::new(records, Then::Nothing));
+            let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
         }
-        let mut status = lock(&self.status);
+        let mut status = lock(&self.links.status);
         status.sources = self.ingest.sources();
         status.problems = self.ingest.problems();
         Ok(())
@@ -157,23 +188,21 @@ impl<T> Intake<T> {
     /// Routes by a new set of subscriptions from the next event on. The ledger must show everything that was handed to the
     /// committer before, so the committer is asked to catch up first.
     fn reconfigure(&mut self, request: Reconfigure<T>) {
-        let (reached, wait) = bounded(1);
-        let barrier = Entry { reply: Some(reached), ..Entry::new(Vec::new(), Then::Nothing) };
-        if self.entries.send(barrier).is_err() || wait.recv().is_err() {
+        if !self.barrier() {
             let _ = request.reply.send(Err("the engine is stopping".to_owned()));
             return;
         }
         let ledger = self.state.ledger().clone();
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from);
-        match plan(&ledger, &request.subscriptions, &self.running, self.clock.now(), &past) {
+        match plan(&ledger, &request.subscriptions, &self.running, self.links.clock.now(), &past) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }
             Ok(plan) => {
                 self.running.extend(plan.routing.subscriptions.keys());
-                *lock(&self.routing) = plan.routing;
+                *lock(&self.links.routing) = plan.routing;
                 let entry = Entry { reply: Some(request.reply), ..Entry::new(plan.records, Then::Lanes(plan.lanes)) };
-                let _ = self.entries.send(entry);
+                let _ = self.links.entries.send(entry);
             }
         }
     }

@@ -134,4 +134,3 @@ pub fn settle_claims(ledger: &Ledger) -> Vec<Record> {
     };
     ledger.lanes.iter().flat_map(of_lane).collect()
 }
-

@@ -30,8 +30,7 @@ impl<J: Send + 'static> Pool<J> {
     /// No thread is started before the first job.
     pub fn new(threads_max: usize, work: impl Fn(J) + Send + Sync + 'static) -> Self {
         let (jobs, queue) = unbounded();
-        let shared =
-            Shared { queue, load: AtomicUsize::new(0), alive: AtomicUsize::new(0), work: Box::new(work) };
+        let shared = Shared { queue, load: AtomicUsize::new(0), alive: AtomicUsize::new(0), work: Box::new(work) };
         Self { jobs: Some(jobs), shared: Arc::new(shared), threads: Mutex::default(), threads_max: threads_max.max(1) }
     }
 

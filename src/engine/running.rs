@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
-use super::target::{Target, targets};
+use super::target::{Target, targets, transport};
 use crate::admin::{Admin, LiveHub};
 use crate::config::Config;
 use crate::dispatch::{Job, Scheduler};
@@ -57,7 +57,8 @@ pub(super) struct Shared {
     pub loaded_at: Mutex<Timestamp>,
     pub started_at: Timestamp,
     pub clock: Arc<dyn Clock>,
-    pub transport: Arc<UreqTransport>,
+    /// Replaced when the network settings change.
+    pub transport: RwLock<Arc<UreqTransport>>,
     pub state: StateReader,
     pub log: LogReader,
     pub routing: Arc<Mutex<Routing>>,
@@ -80,8 +81,15 @@ impl Shared {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub fn transport(&self) -> Arc<UreqTransport> {
+        self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks the scheduler thread for a value; `None` when it has stopped.
-    pub fn ask<V: Send + 'static>(&self, question: impl FnOnce(&mut Scheduler<Target>) -> V + Send + 'static) -> Option<V> {
+    pub fn ask<V: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Scheduler<Target>) -> V + Send + 'static,
+    ) -> Option<V> {
         let (answer, wait) = bounded(1);
         let ask = ToScheduler::Ask(Box::new(move |scheduler| {
             let _ = answer.send(question(scheduler));
@@ -100,11 +108,17 @@ impl Shared {
 
     /// Puts another set of subscriptions in force, between two events.
     pub fn apply(&self, config: Config) -> Result<(), String> {
-        let subscriptions = targets(&config, &self.transport)?;
+        let transport = if config.network == self.config().network {
+            self.transport()
+        } else {
+            Arc::new(transport(&config, self.clock.clone()).map_err(|error| error.to_string())?)
+        };
+        let subscriptions = targets(&config, &transport)?;
         let (reply, wait) = bounded(1);
         let request = Box::new(Reconfigure { subscriptions, reply });
         self.intake.send(ToIntake::Reconfigure(request)).map_err(|_| "the engine has stopped".to_owned())?;
         wait.recv().map_err(|_| "the engine has stopped".to_owned())??;
+        *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         *lock(&self.loaded_at) = self.clock.now();
         Ok(())
@@ -174,7 +188,7 @@ impl Engine {
         let mut interrupted = false;
         while busy() {
             if shared.clock.monotonic() > deadline && !interrupted {
-                shared.transport.shut_down();
+                shared.transport().shut_down();
                 interrupted = true;
             } else if shared.clock.monotonic() > deadline + DRAIN {
                 break;

@@ -10,20 +10,19 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::catchup::{CatchUp, ReadRequest};
 use super::committer::{self, Outlets};
 use super::control::Panel;
-use super::intake::{Intake, IntakeStatus, count_past};
+use super::intake::{Intake, IntakeStatus, Links, count_past, decode_cursor};
 use super::lanes::{plan, settle_claims};
 use super::messages::{Doubt, Entry, LaneCommand, Then, ToScheduler};
 use super::pool::Pool;
 use super::running::{Engine, EngineError, Shared, Stop, Threads, lock};
-use super::target::{Target, targets};
+use super::target::{Target, targets, transport};
 use super::watch;
 use crate::admin::{self, Listen, LiveHub};
 use crate::config::Config;
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
-use crate::http::UreqTransport;
-use crate::ingest::{Ingest, IngestSettings, LogReader, LogSettings, Resume, Watch};
-use crate::model::{SegmentId, Seq};
+use crate::ingest::{Ingest, IngestSettings, LogSettings, Resume, Watch};
+use crate::model::SegmentId;
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
 
@@ -49,15 +48,15 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn resume(ledger: &Ledger) -> Resume {
+fn resume(ledger: &Ledger) -> Result<Resume, String> {
     let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
-    let mut last_seq: HashMap<SegmentId, Seq> = HashMap::new();
     for extent in &ledger.extents {
         let end = consumed.entry(extent.segment).or_default();
         *end = extent.end.max(*end);
-        last_seq.insert(extent.segment, extent.next_seq());
     }
-    Resume { next_seq: ledger.next_seq, consumed, log_cursors: ledger.sources.clone().into_iter().collect() }
+    let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
+    let last_segment = ledger.extents.iter().map(|extent| extent.segment).max();
+    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
 }
 
 fn report(opened: &Opened) {
@@ -81,16 +80,16 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files: Arc<dyn Files> = Arc::new(OsFiles);
         let now = clock.now();
-        let transport = Arc::new(UreqTransport::new(&super::target::network_settings(&config), clock.clone())?);
+        let transport = Arc::new(transport(&config, clock.clone())?);
         let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
 
         let (mut state, opened) = State::open(files.clone(), &config.state.dir, now)?;
         report(&opened);
         let reader = state.reader();
         let settings = ingest_settings(&config);
-        let log = LogReader::new(&settings, files.clone());
-        let resume = resume(&reader.ledger());
+        let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
         let ingest = Ingest::open(settings, files, resume, now)?;
+        let log = ingest.reader();
         let barrier = if opened.fresh { ingest.newest_segment() } else { None };
         let mut records = vec![Record::Started { at: now, barrier }];
         records.extend(settle_claims(&reader.ledger()));
@@ -121,7 +120,7 @@ impl Engine {
             loaded_at: Mutex::new(now),
             started_at: now,
             clock: clock.clone(),
-            transport: transport.clone(),
+            transport: RwLock::new(transport),
             state: reader.clone(),
             log: log.clone(),
             routing: Arc::new(Mutex::new(plan.routing)),
@@ -136,10 +135,10 @@ impl Engine {
         let guard = Guard { shared: shared.clone(), stop };
 
         let pool = {
-            let (clock, transport, outcomes) = (clock.clone(), transport, shared.scheduler.clone());
+            let shared = shared.clone();
             Arc::new(Pool::new(workers, move |job: Job<Target>| {
-                let done = worker::attempt(job, &*transport, &*clock);
-                let _ = outcomes.send(ToScheduler::Input(Input::Done(Box::new(done))));
+                let done = worker::attempt(job, &*shared.transport(), &*shared.clock);
+                let _ = shared.scheduler.send(ToScheduler::Input(Input::Done(Box::new(done))));
             }))
         };
         let committer = guard.spawn("committer", {
@@ -173,7 +172,15 @@ impl Engine {
             }
         })?;
         let intake = guard.spawn("intake", {
-            let mut intake = Intake::new(ingest, log, &shared, running, woken, intake_inbox);
+            let links = Links {
+                clock: clock.clone(),
+                routing: shared.routing.clone(),
+                status: shared.intake_status.clone(),
+                entries: shared.entries.clone(),
+                wake: woken,
+                requests: intake_inbox,
+            };
+            let mut intake = Intake::new(ingest, reader, running, links);
             move || {
                 while let Some(wait) = intake.step()? {
                     intake.wait(wait);

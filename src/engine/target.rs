@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, NetworkConfig, Proxy};
 use crate::dispatch::worker;
-use crate::http::{Endpoint, Network};
-use crate::model::Subscription;
+use crate::env::Clock;
+use crate::http::{Endpoint, NetworkError, NetworkSettings, Origin, UreqTransport};
+use crate::model::{Secret, Subscription};
 use crate::wire::{Bound, RenderInput, Request};
 
 /// What workers use of a subscription.
@@ -17,8 +18,8 @@ pub struct Target {
 impl worker::Target for Target {
     type Endpoint = Endpoint;
 
-    fn render(&self, input: &RenderInput<'_>) -> Result<Request, String> {
-        self.bound.render(input).map_err(|error| error.to_string())
+    fn render(&self, input: &RenderInput<'_>) -> Request {
+        self.bound.render(input)
     }
 
     fn endpoint(&self) -> &Endpoint {
@@ -26,21 +27,39 @@ impl worker::Target for Target {
     }
 }
 
+/// Subscriptions, each with its target.
+pub type Ready = Vec<(Arc<Subscription>, Arc<Target>)>;
+
+/// The transport that `config` asks for. Nothing may be sent to our own port.
+pub fn transport(config: &Config, clock: Arc<dyn Clock>) -> Result<UreqTransport, NetworkError> {
+    let NetworkConfig { allow, deny, proxy } = &config.network;
+    let settings = NetworkSettings {
+        allow: allow.iter().map(ToString::to_string).collect(),
+        deny: deny.iter().map(ToString::to_string).collect(),
+        proxy: match proxy {
+            Proxy::Env => Secret::new("env"),
+            Proxy::Off => Secret::new("none"),
+            Proxy::Url(url) => url.clone(),
+        },
+        own_ports: config.admin.listen.iter().map(std::net::SocketAddr::port).collect(),
+        ..NetworkSettings::default()
+    };
+    UreqTransport::new(&settings, clock)
+}
+
 /// Every configured subscription with its target, or which one cannot be made ready and why.
-pub fn targets(config: &Config, network: &Network) -> Result<Vec<(Arc<Subscription>, Arc<Target>)>, String> {
-    config
-        .subscriptions
-        .iter()
-        .map(|subscription| {
-            let name = &subscription.name;
-            let dialect = config
-                .dialects
-                .get(&subscription.dialect)
-                .ok_or_else(|| format!("subscription \"{name}\": no dialect \"{}\"", subscription.dialect))?;
-            let bound = dialect.bind(subscription).map_err(|error| format!("subscription \"{name}\": {error}"))?;
-            let endpoint =
-                network.endpoint(subscription).map_err(|error| format!("subscription \"{name}\": {error}"))?;
-            Ok((Arc::new(subscription.clone()), Arc::new(Target { bound, endpoint })))
-        })
-        .collect()
+pub fn targets(config: &Config, transport: &UreqTransport) -> Result<Ready, String> {
+    let ready = |subscription: &Subscription| {
+        let dialect = config
+            .dialects
+            .get(&subscription.dialect)
+            .ok_or_else(|| format!("there is no dialect \"{}\"", subscription.dialect))?;
+        let bound = dialect.bind(subscription).map_err(|error| error.to_string())?;
+        let endpoint = transport.endpoint(subscription, Origin::File).map_err(|error| error.to_string())?;
+        Ok::<_, String>((Arc::new(subscription.clone()), Arc::new(Target { bound, endpoint })))
+    };
+    let named = |subscription: &Subscription| {
+        ready(subscription).map_err(|reason| format!("subscription \"{}\": {reason}", subscription.name))
+    };
+    config.subscriptions.iter().map(named).collect()
 }

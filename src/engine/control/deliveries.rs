@@ -131,8 +131,7 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
             return ControlFlow::Continue(());
         }
         let found = Found { key, facts, attempts: vec![attempt], verdict, row };
-        let row =
-            delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
+        let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
         if sieve.takes(&row) {
             if data.len() >= limit {
                 return ControlFlow::Break(());

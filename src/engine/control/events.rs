@@ -52,7 +52,9 @@ pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlErr
     let mut next: Seq = match page.cursor.as_deref() {
         None => oldest,
         Some("latest") => tail,
-        Some(text) => text.parse().map_err(|_| ControlError::Invalid(format!("\"{text}\" is no cursor of this list")))?,
+        Some(text) => {
+            text.parse().map_err(|_| ControlError::Invalid(format!("\"{text}\" is no cursor of this list")))?
+        }
     };
     if next < oldest {
         return Err(ControlError::CursorExpired { oldest_cursor: oldest.to_string() });
@@ -96,7 +98,8 @@ pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<E
         for extent in &extents {
             for event in read(shared, extent, next)? {
                 let era = lane.eras.iter().rev().find(|era| era.from_seq <= event.seq);
-                let takes = era.is_some_and(|era| CompiledFilter::compile(&era.filter).is_ok_and(|f| f.matches(&event)));
+                let takes =
+                    era.is_some_and(|era| CompiledFilter::compile(&era.filter).is_ok_and(|f| f.matches(&event)));
                 if takes && !lane.passed.contains(&event.seq) && found.len() < limit {
                     found.push(event);
                 }
@@ -109,7 +112,8 @@ pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<E
 
 /// Finds a kept event: by where it lies when the id is ours, else by looking through the log, newest first.
 fn find(shared: &Shared, id: &str) -> Result<Event, ControlError> {
-    let extents: Vec<Extent> = shared.state.ledger().extents.iter().filter(|extent| extent.events > 0).copied().collect();
+    let extents: Vec<Extent> =
+        shared.state.ledger().extents.iter().filter(|extent| extent.events > 0).copied().collect();
     let place = id.split_once('-').and_then(|(segment, offset)| {
         Some(Position { segment: segment.parse::<SegmentId>().ok()?, offset: offset.parse().ok()? })
     });
@@ -155,7 +159,9 @@ fn delivery_of(shared: &Shared, sub: SubId, event: &Event) -> Result<Option<Deli
         Some(ExceptionStatus::Parked) => DeliveryStatus::Pending,
         Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
         Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
-        _ if event.seq < lane.resume_at(ledger.next_seq) || lane.passed.contains(&event.seq) => DeliveryStatus::Delivered,
+        _ if event.seq < lane.resume_at(ledger.next_seq) || lane.passed.contains(&event.seq) => {
+            DeliveryStatus::Delivered
+        }
         _ => DeliveryStatus::Pending,
     };
     let id = delivery_id(event.position, &lane.tenant, &lane.name, 0).to_string();

@@ -19,8 +19,8 @@ pub fn reload(shared: &Shared) -> ReloadReport {
             return ReloadReport {
                 applied: false,
                 message: "the new configuration has errors; the old one stays in force".to_owned(),
-                problems: problems.to_json_rows(),
-                problems_text: problems.render(),
+                problems: problems.to_json()["errors"].as_array().cloned().unwrap_or_default(),
+                problems_text: problems.to_string(),
             };
         }
     };
@@ -28,7 +28,7 @@ pub fn reload(shared: &Shared) -> ReloadReport {
     match shared.apply(loaded.config) {
         Ok(()) => ReloadReport {
             applied: true,
-            message: format!("the new configuration is in force: {}", changes.summary()),
+            message: format!("the new configuration is in force: {}", changes),
             problems: Vec::new(),
             problems_text: String::new(),
         },

@@ -91,7 +91,16 @@ fn new_delivery(
     let mut facts = found.facts.clone();
     let replay_of = Some(facts.delivery);
     facts.delivery = id.0.into_bytes();
-    ExceptionRow { status: ExceptionStatus::Parked, facts, due: now, attempts: 0, base: 0, last: None, replay_of, updated: now }
+    ExceptionRow {
+        status: ExceptionStatus::Parked,
+        facts,
+        due: now,
+        attempts: 0,
+        base: 0,
+        last: None,
+        replay_of,
+        updated: now,
+    }
 }
 
 fn again(found: &Found, row: Option<ExceptionRow>, now: crate::model::Timestamp) -> ExceptionRow {

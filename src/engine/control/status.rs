@@ -13,8 +13,10 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let intake = lock(&shared.intake_status).clone();
     let doubt = lock(&shared.doubt).clone();
     let ledger = shared.state.ledger();
-    let mut deliveries =
-        DeliveryStats { next_retry_at: lanes.iter().filter_map(|lane| lane.next_due).min(), ..DeliveryStats::default() };
+    let mut deliveries = DeliveryStats {
+        next_retry_at: lanes.iter().filter_map(|lane| lane.next_due).min(),
+        ..DeliveryStats::default()
+    };
     for lane in ledger.lanes.values() {
         deliveries.pending += lane.books.pending();
         deliveries.retrying += lane.parked;
@@ -51,10 +53,7 @@ pub fn readiness(shared: &Shared) -> Readiness {
     let checks = vec![
         Check { name: "durability".to_owned(), ok: lock(&shared.doubt).is_none() },
         Check { name: "dispatch".to_owned(), ok: shared.ask(|_| ()).is_some() },
-        Check {
-            name: "spool".to_owned(),
-            ok: shared.state.files.list(&shared.config().spool.dir.join("in")).is_ok(),
-        },
+        Check { name: "spool".to_owned(), ok: shared.state.files.list(&shared.config().spool.dir.join("in")).is_ok() },
     ];
     Readiness { ready: checks.iter().all(|check| check.ok), checks }
 }

@@ -65,9 +65,7 @@ pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()
-        .filter_map(|(sub, subscription)| {
-            Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub)))
-        })
+        .filter_map(|(sub, subscription)| Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub))))
         .collect();
     webhooks.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
     Ok(webhooks)
@@ -89,8 +87,7 @@ pub fn find(shared: &Shared, key: &SubKey) -> Result<(SubId, Arc<Subscription>),
         [(sub, subscription)] => Ok((**sub, (*subscription).clone())),
         [] => Err(ControlError::NotFound(format!("no subscription {key}; see `spoolhook subs list`"))),
         several => {
-            let names: Vec<_> =
-                several.iter().map(|(_, found)| format!("{}/{}", found.tenant(), found.name)).collect();
+            let names: Vec<_> = several.iter().map(|(_, found)| format!("{}/{}", found.tenant(), found.name)).collect();
             Err(ControlError::Ambiguous(format!("{key} exists in several tenants: {}", names.join(", "))))
         }
     }

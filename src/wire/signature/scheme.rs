@@ -5,11 +5,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use ring::hmac;
+use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::model::Secret;
+
+/// HMAC-SHA256 (RFC 2104) with its key taken in; clones start from there.
+type HmacSha256 = Hmac<Sha256>;
 
 /// How a secret's text becomes a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +32,13 @@ pub(super) enum Encoding {
 
 /// A key ready to sign.
 pub(super) enum SigningKey {
-    Hmac(hmac::Key),
+    Hmac(HmacSha256),
     Ed25519(Ed25519KeyPair),
 }
 
 /// A key ready to check.
 pub(super) enum CheckingKey {
-    Hmac(hmac::Key),
+    Hmac(HmacSha256),
     Ed25519(UnparsedPublicKey<Vec<u8>>),
 }
 
@@ -70,13 +74,13 @@ impl KeyForm {
         let text = secret.expose();
         match self {
             Self::Text if text.is_empty() => Err("the secret is empty".to_owned()),
-            Self::Text => Ok(SigningKey::Hmac(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes()))),
+            Self::Text => Ok(SigningKey::Hmac(keyed(text.as_bytes()))),
             Self::Whsec => {
                 let key = decode(text, "whsec_")?;
                 if !(24..=64).contains(&key.len()) {
                     return Err(format!("a whsec_ secret holds 24 to 64 bytes, this one {}", key.len()));
                 }
-                Ok(SigningKey::Hmac(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+                Ok(SigningKey::Hmac(keyed(&key)))
             }
             Self::Whsk => {
                 let key = decode(text, "whsk_")?;
@@ -109,6 +113,10 @@ impl KeyForm {
     }
 }
 
+fn keyed(key: &[u8]) -> HmacSha256 {
+    HmacSha256::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
 fn decode(text: &str, prefix: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let bytes = text.strip_prefix(prefix).and_then(|code| LENIENT.decode(code).ok());
     bytes.map(Zeroizing::new).ok_or_else(|| format!("after `{prefix}` the secret is not base64"))
@@ -118,7 +126,7 @@ impl SigningKey {
     /// Appends the signature of `message`, encoded, to `out`.
     pub(super) fn sign(&self, message: &[u8], encoding: Encoding, out: &mut String) {
         match self {
-            Self::Hmac(key) => encoding.write(hmac::sign(key, message).as_ref(), out),
+            Self::Hmac(key) => encoding.write(&key.clone().chain_update(message).finalize().into_bytes(), out),
             Self::Ed25519(pair) => encoding.write(pair.sign(message).as_ref(), out),
         }
     }
@@ -128,7 +136,7 @@ impl CheckingKey {
     /// Whether `signature` is right. Takes the same time wherever an HMAC differs.
     pub(super) fn accepts(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
+            Self::Hmac(key) => key.clone().chain_update(message).verify_slice(signature).is_ok(),
             Self::Ed25519(key) => key.verify(message, signature).is_ok(),
         }
     }

@@ -1,0 +1,3 @@
+//! What a user would notice, in one binary.
+
+mod layers;
