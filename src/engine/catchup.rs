@@ -42,12 +42,12 @@ impl EraFilters {
 /// Reads for lanes.
 pub struct CatchUp {
     state: StateReader,
-    log: LogReader,
+    log: Arc<LogReader>,
     filters: EraFilters,
 }
 
 impl CatchUp {
-    pub fn new(state: StateReader, log: LogReader) -> Self {
+    pub fn new(state: StateReader, log: Arc<LogReader>) -> Self {
         Self { state, log, filters: EraFilters::default() }
     }
 

@@ -1,5 +1,6 @@
 //! The intake: what the sources yield is judged by the router and handed to the committer; only then does it exist.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -173,8 +174,18 @@ impl<T> Intake<T> {
         let settled_below = self.state.ledger().settled_below();
         self.ingest.retire(settled_below, now).map_err(doubt)?;
         let view = self.state.view.clone();
-        let mut unreadable = None;
-        let purged = self.ingest.retain(now, &|segment| view.pinned_offsets(segment)).map_err(doubt)?;
+        let failed = RefCell::new(None);
+        let needed = |segment| match view.pinned_offsets(segment) {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                failed.borrow_mut().get_or_insert(error.to_string());
+                Vec::new()
+            }
+        };
+        let purged = self.ingest.retain(now, &needed).map_err(doubt)?;
+        if let Some(reason) = failed.into_inner() {
+            return Err(Doubt(reason));
+        }
         if !purged.is_empty() {
             let records = purged.into_iter().map(|segment| Record::Purged { segment, at: now }).collect();
             let _ = self.links.entries.send(Entry::new(records, Then::Nothing));

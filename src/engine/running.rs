@@ -60,7 +60,7 @@ pub(super) struct Shared {
     /// Replaced when the network settings change.
     pub transport: RwLock<Arc<UreqTransport>>,
     pub state: StateReader,
-    pub log: LogReader,
+    pub log: Arc<LogReader>,
     pub routing: Arc<Mutex<Routing>>,
     pub intake_status: Arc<Mutex<IntakeStatus>>,
     pub doubt: Mutex<Option<String>>,

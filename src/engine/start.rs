@@ -89,7 +89,7 @@ impl Engine {
         let settings = ingest_settings(&config);
         let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
         let ingest = Ingest::open(settings, files, resume, now)?;
-        let log = ingest.reader();
+        let log = Arc::new(ingest.reader());
         let barrier = if opened.fresh { ingest.newest_segment() } else { None };
         let mut records = vec![Record::Started { at: now, barrier }];
         records.extend(settle_claims(&reader.ledger()));
