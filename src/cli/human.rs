@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(count(1_204_881), "1 204 881");
         assert_eq!(bytes(412), "412 B");
         assert_eq!(bytes(1_260), "1.2 KiB");
-        assert_eq!(bytes(8_804_682_956), "8.2 GiB");
+        assert_eq!(bytes(8_804_682_957), "8.2 GiB");
     }
 
     #[test]

@@ -144,7 +144,8 @@ fn show(detail: &DeliveryDetail, view: &View) -> String {
     let delivery = &detail.delivery;
     let status = delivery.status.as_str();
     let mut text = format!(
-        "delivery  {}\nevent     {} ({})\nto        {}/{}   {}   {}, {}\nstatus    {} ({} of {} attempts used)\nlog       {} at byte {}\nmade      {}\n",
+        "delivery  {}\nevent     {} ({})\nto        {}/{}   {}   {}, {}\nstatus    {} ({} of {} attempts used)\n\
+         log       {} at byte {}\nmade      {}\n",
         delivery.id,
         clean(&delivery.event_type),
         clean(&delivery.event_id),

@@ -108,7 +108,8 @@ fn list(page: &EventPage, _: &View) -> String {
 fn show(detail: &EventDetail, _: &View) -> String {
     let event = &detail.event;
     let mut text = format!(
-        "event      {}   {} {}\ntenant     {}   key {}\ntime       {}\nlog        {} at byte {} (event {})\ndata       {}\n",
+        "event      {}   {} {}\ntenant     {}   key {}\ntime       {}\nlog        {} at byte {} (event {})\n\
+         data       {}\n",
         clean(&event.id),
         clean(&event.event_type),
         event.operation,

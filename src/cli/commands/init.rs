@@ -28,7 +28,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     context.out.text(&format!("wrote {} with one example subscription\n", config.display()))?;
     let enter = if args.dir.as_os_str() == "." { String::new() } else { format!("cd {} && ", args.dir.display()) };
     context.out.say(&format!(
-        "try it, in three terminals:\n  {enter}spoolhook run\n  {enter}spoolhook listen --secret-file secrets/example.key\n  \
+        "try it, in three terminals:\n  {enter}spoolhook run\n  \
+         {enter}spoolhook listen --secret-file secrets/example.key\n  \
          {enter}spoolhook send invoice.paid -d '{{\"total\":1}}' --wait"
     ));
     Ok(())

@@ -114,10 +114,8 @@ fn manner(behaviour: &Behaviour) -> String {
 fn render(request: &Received, zone: &TimeZone) -> String {
     let verdict = match &request.signature {
         Verdict::NotChecked => String::new(),
-        Verdict::Good { scheme, key } => {
-            format!("  {}", paint(Tone::Good, &format!("signature ok ({scheme}, key {key})")))
-        }
-        Verdict::Bad { .. } => format!("  {}", paint(Tone::Bad, "SIGNATURE MISMATCH")),
+        Verdict::Good(text) => format!("  {}", paint(Tone::Good, text)),
+        Verdict::Bad(_) => format!("  {}", paint(Tone::Bad, "SIGNATURE MISMATCH")),
     };
     let answer = match request.answered {
         Some(status) if status < 300 => paint(Tone::Good, &status.to_string()),
@@ -135,7 +133,7 @@ fn render(request: &Received, zone: &TimeZone) -> String {
     if let Some(delivery) = &request.delivery_id {
         text.push_str(&format!("  delivery {}", clean(delivery)));
     }
-    if let Verdict::Bad { reason } = &request.signature {
+    if let Verdict::Bad(reason) = &request.signature {
         text.push_str(&format!("\n          help: {}", clean(reason)));
     }
     format!("{text}\n{}\n", clean(&String::from_utf8_lossy(&request.body)))
@@ -144,8 +142,8 @@ fn render(request: &Received, zone: &TimeZone) -> String {
 fn json_of(request: &Received) -> Value {
     let (signature, reason) = match &request.signature {
         Verdict::NotChecked => ("not_checked", None),
-        Verdict::Good { .. } => ("good", None),
-        Verdict::Bad { reason } => ("bad", Some(reason)),
+        Verdict::Good(_) => ("good", None),
+        Verdict::Bad(reason) => ("bad", Some(reason)),
     };
     json!({
         "at": request.at.to_string(),
@@ -184,13 +182,13 @@ mod tests {
 
     #[test]
     fn a_good_and_a_bad_signature() {
-        let good = received(Verdict::Good { scheme: "HMAC-SHA256".into(), key: "3f9a".into() });
+        let good = received(Verdict::Good("signature ok (umbra, key 3f9a)".into()));
         assert_eq!(
             plain(&good),
-            "10:00:00  POST /umbra  invoice.updated  27 B  -> 200  signature ok (HMAC-SHA256, key 3f9a)  \
+            "10:00:00  POST /umbra  invoice.updated  27 B  -> 200  signature ok (umbra, key 3f9a)  \
              delivery 0199e3c1\n{\"event\":\"invoice.updated\"}\n"
         );
-        let bad = received(Verdict::Bad { reason: "sender used key 77c1, this file holds 3f9a".into() });
+        let bad = received(Verdict::Bad("sender used key 77c1, this file holds 3f9a".into()));
         assert!(plain(&bad).contains("SIGNATURE MISMATCH  delivery 0199e3c1\n          help: sender used key 77c1"));
     }
 

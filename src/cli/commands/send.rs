@@ -52,7 +52,14 @@ pub struct Args {
     #[arg(long)]
     fsync: bool,
     /// Wait until every subscription has it, or the time is over
-    #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "15s", value_parser = when::duration)]
+    #[arg(
+        long,
+        value_name = "TIMEOUT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "15s",
+        value_parser = when::duration,
+    )]
     wait: Option<Duration>,
 }
 

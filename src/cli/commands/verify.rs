@@ -46,19 +46,16 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
 }
 
 fn report(verdict: &Verdict, context: &mut Context) -> Result<(), CliError> {
-    let (text, json, good) = match verdict {
-        Verdict::Good { scheme, key } => {
-            let text = paint(Tone::Good, &format!("signature ok ({scheme}, key {key})"));
-            (text, json!({"valid": true, "scheme": scheme, "key": key}), true)
-        }
-        Verdict::Bad { reason } => {
-            let text = format!("{}: {}", paint(Tone::Bad, "signature does not fit"), clean(reason));
-            (text, json!({"valid": false, "reason": reason}), false)
-        }
-        Verdict::NotChecked => {
-            ("not checked".to_owned(), json!({"valid": false, "reason": "this dialect does not sign"}), false)
-        }
+    let (good, detail) = match verdict {
+        Verdict::Good(text) => (true, text.as_str()),
+        Verdict::Bad(reason) => (false, reason.as_str()),
+        Verdict::NotChecked => (false, "this dialect does not sign"),
     };
+    let text = match good {
+        true => paint(Tone::Good, detail),
+        false => format!("{}: {}", paint(Tone::Bad, "signature does not fit"), clean(detail)),
+    };
+    let json = json!({"valid": good, "detail": detail});
     match context.out.is_human() {
         true => context.out.text(&format!("{text}\n"))?,
         false => context.out.document(json.to_string().as_bytes())?,
@@ -110,7 +107,7 @@ mod tests {
     #[test]
     fn a_bad_signature_is_a_no_with_its_reason() {
         let mut screen = Screen::human();
-        let end = report(&Verdict::Bad { reason: "the key differs".into() }, &mut screen.context).unwrap_err();
+        let end = report(&Verdict::Bad("the key differs".into()), &mut screen.context).unwrap_err();
         assert_eq!(end.kind, ExitKind::No);
         assert_eq!(screen.out(), "signature does not fit: the key differs\n");
     }

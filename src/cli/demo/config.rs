@@ -36,9 +36,6 @@ socket = "@HOME@/state/spoolhook.sock"
 timeout = "5s"
 retry = ["2s", "5s", "10s"]
 
-[network]
-allow = ["@RECEIVER@"]
-
 [[tenant]]
 id = "carbon"
 
@@ -94,8 +91,7 @@ name = "warehouse"
 tenant = "clarus"
 url = "http://@RECEIVER@/clarus"
 dialect = "clarus"
-events = ["sales_order.completed", "stock_adjustment.*"]
-secret = "@SECRET@"
+events = ["sales_order.completed", "stock.*"]
 [subscription.params]
 domain = "demo.clarus.example"
 automation_id = "7"

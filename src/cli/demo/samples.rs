@@ -12,7 +12,7 @@ pub const SAMPLES: &[&str] = &[
     r#"{"type":"invoice.updated","tenant":"umbra","key":"inv_2207","data":{"id":"inv_2207","number":"2026-0207","customer":{"id":"cus_31","name":"Nordlicht GmbH"},"currency":"EUR","total":1840.50,"status":"paid","lines":[{"product":"prd_9","quantity":3,"price":613.50}]}}"#,
     r#"{"type":"loyalty.points_earned","tenant":"umbra","key":"cus_31","data":{"customer":"cus_31","points":184,"balance":2096,"tier":"silver","reason":"invoice 2026-0207"}}"#,
     r#"{"type":"return_request.created","tenant":"carriyo","key":"RET-310","data":{"return_request_id":"RET-310","order_id":"ORD-7713","status":"requested","items":[{"sku":"TSHIRT-M","quantity":1,"reason":"too_small"}]}}"#,
-    r#"{"type":"stock_adjustment.negative","tenant":"clarus","key":"PAL-EUR-1","data":{"stock_record_id":550231,"product":"PAL-EUR-1","location":"A-14-2","quantity_before":48,"quantity_after":46,"reason":"damaged in handling"}}"#,
+    r#"{"type":"stock.adjusted_negative","tenant":"clarus","key":"PAL-EUR-1","data":{"stock_record_id":550231,"product":"PAL-EUR-1","location":"A-14-2","quantity_before":48,"quantity_after":46,"reason":"damaged in handling"}}"#,
     r#"{"type":"salesOrder.deleted","tenant":"carbon","key":"SO000041","operation":"DELETE","data":{"id":"cr8k1zz90qpt","salesOrderId":"SO000041","status":"Cancelled","customerId":"cust_090","orderDate":"2026-03-11","currencyCode":"EUR","exchangeRate":1,"companyId":"demo"}}"#,
     r#"{"type":"door.opened","key":"door-3","data":{"door":"door-3","by":"badge 20114","serial":9007199254740993}}"#,
 ];

@@ -22,10 +22,10 @@ pub struct Message {
 pub enum Verdict {
     /// There was no secret to check with.
     NotChecked,
-    /// `scheme` in words (`HMAC-SHA256`) and the fingerprint of the secret that fits.
-    Good { scheme: String, key: String },
+    /// `signature ok (umbra, key 3f9a)`: whose, and the fingerprint of the secret that fits.
+    Good(String),
     /// A sentence: no signature header, key differs, too old.
-    Bad { reason: String },
+    Bad(String),
 }
 
 /// The headers a sender would add, in order. A dialect that is not known or does not sign is `Usage`.

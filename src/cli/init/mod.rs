@@ -14,7 +14,7 @@ use super::error::{CliError, ExitKind};
 /// The configuration `init` writes.
 pub const CONFIG: &str = include_str!("config.toml");
 
-/// The directories `init` makes, and their modes. Members of the spool's group may write to it (setgid keeps the group).
+/// The directories `init` makes, and their modes. The spool's group may write to it; setgid keeps the group.
 const DIRS: [(&str, u32); 5] =
     [("spool", 0o2770), ("spool/in", 0o2770), ("spool/tmp", 0o2770), ("state", 0o700), ("secrets", 0o700)];
 
