@@ -153,7 +153,7 @@ impl Control for FakeEngine {
                 behind_bytes: 0,
                 last_event_at: Some(Timestamp(NOON.0 - 2_000)),
                 events: 1_204_881,
-                kept_bytes: 8_804_682_956,
+                kept_bytes: 8_804_682_957,
                 quarantined: 0,
             },
             deliveries: DeliveryStats {

@@ -1,0 +1,63 @@
+//! What every command understands.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, ValueEnum};
+
+use super::commands::Command;
+
+/// Webhook delivery engine: a line in a spool file becomes a signed POST.
+#[derive(Debug, Parser)]
+#[command(
+    name = "spoolhook",
+    version,
+    disable_help_subcommand = true,
+    before_help = "Examples:
+  spoolhook demo                                     see it work, nothing to configure
+  spoolhook init && spoolhook run                    a working directory, and the engine in it
+  spoolhook send invoice.paid -d '{\"id\":1}' --wait   write an event and see it delivered
+  spoolhook status                                   one screen about the engine
+  spoolhook tail --failed                            attempts that failed, as they happen"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that stand before or after any command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Configuration file [default: ./config.toml, then /etc/spoolhook/config.toml]
+    #[arg(short, long, global = true, value_name = "FILE", env = "SPOOLHOOK_CONFIG", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// The engine's unix socket [default: from the configuration]
+    #[arg(long, global = true, value_name = "FILE", env = "SPOOLHOOK_SOCKET", hide_env = true)]
+    pub socket: Option<PathBuf>,
+    /// Print one JSON document with the API's keys
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print lists and streams as one JSON object per line
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub jsonl: bool,
+    /// Say less on stderr
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more on stderr; twice for even more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When output is coloured. `auto` follows the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}

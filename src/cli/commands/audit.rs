@@ -1,0 +1,67 @@
+//! `audit`: do the books balance?
+
+use super::super::context::{Context, View};
+use super::super::error::{CliError, ExitKind};
+use super::super::human::{clean, count};
+use super::super::style::{Tone, paint};
+use super::super::table::{Align, Cell, Table};
+use crate::admin::api::Books;
+
+/// Recompute the books from the files and the state; 1 when they differ
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  spoolhook audit
+  spoolhook audit --json | jq .differences
+
+For the spool: lines = events + blank + quarantined. For every subscription:
+matched = delivered + failed + unknown + cancelled + expired + dropped + pending")]
+pub struct Args {}
+
+pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
+    let answer = context.get::<Books>("/v1/audit")?;
+    context.show(&answer, render)?;
+    match answer.value.differences.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::silent(ExitKind::No)),
+    }
+}
+
+fn render(books: &Books, _: &View) -> String {
+    let spool = &books.spool;
+    let mut text = format!(
+        "spool  {} lines = {} events + {} blank + {} quarantined\n\n",
+        count(spool.lines),
+        count(spool.events),
+        count(spool.blank),
+        count(spool.quarantined),
+    );
+    let numbers = ["MATCHED", "DELIVERED", "FAILED", "UNKNOWN", "CANCELLED", "EXPIRED", "DROPPED", "PENDING"];
+    let mut columns = vec![("SUBSCRIPTION", Align::Left)];
+    columns.extend(numbers.map(|name| (name, Align::Right)));
+    let mut table = Table::new(&columns);
+    for row in &books.subscriptions {
+        let cell = |number: u64| Cell::from(count(number));
+        table.row([
+            format!("{}/{}", row.tenant, row.subscription).into(),
+            cell(row.matched),
+            cell(row.delivered),
+            cell(row.failed),
+            cell(row.unknown),
+            cell(row.cancelled),
+            cell(row.expired),
+            cell(row.dropped),
+            cell(row.pending),
+        ]);
+    }
+    text.push_str(&table.render());
+    match books.differences.is_empty() {
+        true => text.push_str(&format!("\n{}\n", paint(Tone::Good, "the books balance"))),
+        false => {
+            text.push('\n');
+            for difference in &books.differences {
+                text.push_str(&format!("{}  {}\n", paint(Tone::Bad, "difference"), clean(difference)));
+            }
+        }
+    }
+    text
+}

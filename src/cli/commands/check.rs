@@ -1,0 +1,76 @@
+//! `check`: is this configuration right?
+
+use std::path::PathBuf;
+
+use super::super::context::Context;
+use super::super::error::{CliError, ExitKind};
+use super::super::glue::config::{self, CheckReport};
+use super::super::human::plural;
+use super::super::places;
+
+/// Check a configuration and say everything that is wrong with it
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  spoolhook check                   the configuration `run` would use
+  spoolhook check /tmp/new.toml     another file, before it is put in place
+  spoolhook check --deny-warnings   in a pipeline")]
+pub struct Args {
+    /// The file [default: as for `run`]
+    file: Option<PathBuf>,
+    /// Treat warnings as errors
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
+    let file = args.file.map_or_else(|| places::config_file(&context.global), Ok)?;
+    let report = config::check(&file)?;
+    let refused = report.errors > 0 || (args.deny_warnings && report.warnings > 0);
+    if context.out.is_human() {
+        // The diagnostics are the answer, and the answer is data.
+        context.out.text(&render(&report, refused))?;
+    } else {
+        context.out.document(report.json.to_string().as_bytes())?;
+    }
+    if refused { Err(CliError::silent(ExitKind::BadConfig)) } else { Ok(()) }
+}
+
+fn render(report: &CheckReport, refused: bool) -> String {
+    let file = report.files.first().map(|file| file.display().to_string()).unwrap_or_default();
+    let mut counts = Vec::new();
+    if report.errors > 0 {
+        counts.push(plural(report.errors, "error"));
+    }
+    if report.warnings > 0 {
+        counts.push(plural(report.warnings, "warning"));
+    }
+    if refused {
+        return format!("{}{file}: {}\n", report.text, counts.join(", "));
+    }
+    let fragments = match report.files.len() {
+        0 | 1 => String::new(),
+        files => format!(" + {} in conf.d", plural(files as u64 - 1, "file")),
+    };
+    let mut parts = vec![plural(report.subscriptions, "subscription")];
+    parts.extend(counts);
+    format!("{}ok    {file}{fragments}   {}\n", report.text, parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_says_how_it_went() {
+        let mut report = CheckReport {
+            files: vec!["c.toml".into(), "conf.d/a.toml".into()],
+            subscriptions: 1,
+            ..CheckReport::default()
+        };
+        assert_eq!(render(&report, false), "ok    c.toml + 1 file in conf.d   1 subscription\n");
+        report.errors = 5;
+        report.warnings = 1;
+        report.text = "error[E001]: ...\n\n".into();
+        assert_eq!(render(&report, true), "error[E001]: ...\n\nc.toml: 5 errors, 1 warning\n");
+    }
+}

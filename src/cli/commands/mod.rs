@@ -1,0 +1,67 @@
+//! The commands: one file and one line in the list each. A file holds the arguments, what is done, and how the result
+//! reads to a person.
+
+mod audit;
+mod check;
+mod completions;
+mod deliveries;
+mod demo;
+mod events;
+mod init;
+mod listen;
+mod quarantine;
+mod reload;
+mod replay;
+mod run;
+mod send;
+mod sign;
+mod status;
+mod subs;
+mod tail;
+mod verify;
+mod version;
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::error::CliError;
+
+macro_rules! commands {
+    ($($name:ident => $module:ident,)*) => {
+        /// Every command, in the order of the help.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($name($module::Args),)*
+        }
+
+        impl Command {
+            pub fn run(self, context: &mut Context) -> Result<(), CliError> {
+                match self {
+                    $(Self::$name(args) => $module::run(args, context),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Run => run,
+    Demo => demo,
+    Init => init,
+    Check => check,
+    Send => send,
+    Listen => listen,
+    Status => status,
+    Tail => tail,
+    Events => events,
+    Deliveries => deliveries,
+    Replay => replay,
+    Subs => subs,
+    Quarantine => quarantine,
+    Audit => audit,
+    Reload => reload,
+    Sign => sign,
+    Verify => verify,
+    Completions => completions,
+    Version => version,
+}

@@ -1,0 +1,121 @@
+//! The demo's configuration: one tenant per product, each in its own dialect, all sent to the demo's receiver.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::model::Secret;
+
+/// Signs what the demo sends to itself; it guards nothing.
+const SECRET: &str = "whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LTAx";
+
+/// The secret the demo's receiver verifies with.
+pub fn secret() -> Secret {
+    Secret::new(SECRET)
+}
+
+/// The configuration for a receiver at `receiver`, with spool and state under `home`.
+pub fn text(receiver: SocketAddr, home: &Path) -> String {
+    TEMPLATE
+        .replace("@HOME@", &home.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
+        .replace("@RECEIVER@", &receiver.to_string())
+        .replace("@SECRET@", SECRET)
+}
+
+const TEMPLATE: &str = r#"# The demo's configuration; it goes away with the demo.
+[spool]
+dir = "@HOME@/spool"
+
+[state]
+dir = "@HOME@/state"
+
+[admin]
+listen = "off"
+socket = "@HOME@/state/spoolhook.sock"
+
+[delivery]
+timeout = "5s"
+retry = ["2s", "5s", "10s"]
+
+[[tenant]]
+id = "carbon"
+
+[[tenant]]
+id = "carriyo"
+
+[[tenant]]
+id = "umbra"
+max_subscriptions = 10
+require_https = false           # the demo's receiver speaks plain HTTP
+
+[[tenant]]
+id = "clarus"
+
+[[subscription]]
+name = "orders"
+tenant = "carbon"
+url = "http://@RECEIVER@/carbon?token=demo"
+dialect = "carbon"
+table = "salesOrder"
+operations = ["insert", "update", "delete"]
+mode = "at-most-once"
+[subscription.params]
+company_id = "demo"
+
+[[subscription]]
+name = "tracking"
+tenant = "carriyo"
+url = "http://@RECEIVER@/carriyo"
+dialect = "carriyo"
+events = ["shipment.*", "order.*", "return_request.*"]
+headers = { Authorization = "Bearer demo" }
+
+[[subscription]]
+name = "books"
+tenant = "umbra"
+url = "http://@RECEIVER@/umbra"
+dialect = "umbra"
+events = ["invoice.*", "loyalty.*"]
+secret = "@SECRET@"
+
+[[subscription]]
+name = "large-invoices"
+tenant = "umbra"
+url = "http://@RECEIVER@/umbra/large"
+dialect = "umbra"
+events = ["invoice.*"]
+where = "data.total > 1000.0"
+secret = "@SECRET@"
+
+[[subscription]]
+name = "warehouse"
+tenant = "clarus"
+url = "http://@RECEIVER@/clarus"
+dialect = "clarus"
+events = ["sales_order.completed", "stock.*"]
+[subscription.params]
+domain = "demo.clarus.example"
+automation_id = "7"
+
+[[subscription]]
+name = "everything"
+url = "http://@RECEIVER@/standard"
+dialect = "standard"
+events = ["**"]
+secret = "@SECRET@"
+order_by = "key"
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_toml_and_names_its_places() {
+        let text = text("127.0.0.1:9000".parse().unwrap(), Path::new("/tmp/d"));
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        assert_eq!(table["spool"]["dir"].as_str(), Some("/tmp/d/spool"));
+        assert_eq!(table["subscription"].as_array().map(Vec::len), Some(6));
+        assert!(!text.contains('@'), "{text}");
+        assert!(text.contains(secret().expose()));
+    }
+}

@@ -1,0 +1,7 @@
+//! Where commands meet the other rooms: one thin file per room, so that a command sees plain values and this room's
+//! errors only.
+
+pub mod config;
+pub mod engine;
+pub mod receiver;
+pub mod signature;
