@@ -81,6 +81,15 @@ pub enum NetworkEntry {
     Host { host: String, port: u16 },
 }
 
+impl std::fmt::Display for NetworkEntry {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Net(net) => net.fmt(out),
+            Self::Host { host, port } => write!(out, "{host}:{port}"),
+        }
+    }
+}
+
 /// `10.0.0.0/8`, `fd00::/8`, `192.168.1.7`, `erp.lan:8080`, `[::1]:9000`.
 pub(super) fn network_entry(text: &str) -> Option<NetworkEntry> {
     if let Ok(net) = text.parse::<IpNet>() {

@@ -9,11 +9,17 @@ use super::segment::Segment;
 use super::status::{Problem, SourceStatus};
 use super::stream::Stream;
 use super::tailer::Ingest;
+use crate::model::SegmentId;
 
 impl Ingest {
     /// A look-up side for other threads, kept up to date with the moves of this one.
     pub fn reader(&self) -> LogReader {
         LogReader::sharing(Arc::clone(&self.files), self.layout.clone(), self.index.clone())
+    }
+
+    /// The greatest segment id ever seen.
+    pub fn newest_segment(&self) -> Option<SegmentId> {
+        self.last_segment
     }
 
     /// What needs a person's hand now.
