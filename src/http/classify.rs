@@ -53,6 +53,7 @@ pub(super) fn of_ureq(error: ureq::Error) -> Failure {
                 failure(Outcome::InvalidResponse, format!("the answer is not HTTP ({text})"))
             }
         }
+        ureq::Error::Http(_) => failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"),
         other => failure(Outcome::InvalidResponse, format!("the request failed: {other}")),
     }
 }
