@@ -58,6 +58,11 @@ pub(super) fn of_ureq(error: ureq::Error) -> Failure {
     }
 }
 
+/// Whether TLS itself, not the socket, reported the error: an alert, for example.
+pub(super) fn is_tls_error(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 /// An error on an established stream: handshake, request or response.
 pub(super) fn stream_failure(error: &io::Error) -> Failure {
     let phase = exchange::phase();
