@@ -53,8 +53,14 @@ pub(super) fn of_ureq(error: ureq::Error) -> Failure {
                 failure(Outcome::InvalidResponse, format!("the answer is not HTTP ({text})"))
             }
         }
+        ureq::Error::Http(_) => failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"),
         other => failure(Outcome::InvalidResponse, format!("the request failed: {other}")),
     }
+}
+
+/// Whether TLS itself, not the socket, reported the error: an alert, for example.
+pub(super) fn is_tls_error(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// An error on an established stream: handshake, request or response.

@@ -28,7 +28,7 @@ pub(super) struct Exchange {
     started: Duration,
     deadline: Duration,
     connect_deadline: Duration,
-    pub(super) phase: Phase,
+    phase: Phase,
     pub(super) request_bytes: u64,
     pub(super) remote: Option<SocketAddr>,
 }

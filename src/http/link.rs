@@ -3,6 +3,9 @@
 //! Output is held back until input is awaited or the buffer is full, so that head and body leave in one write. Bytes
 //! count as sent when they are handed to the socket (plain) or to the TLS session (which may still hold them: the
 //! count then errs on the side of "something may have left").
+//!
+//! A receiver may answer and close before it has read everything (413, 401, a TLS alert). So when sending breaks, we
+//! still look for an answer; only if there is none does the break become the failure.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,7 +14,8 @@ use std::net::SocketAddr;
 use rustls::{ClientConnection, StreamOwned};
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-use super::classify::{Stop, stream_failure};
+use super::Failure;
+use super::classify::{Stop, is_tls_error, stream_failure};
 use super::exchange::{self, Phase};
 use super::socket::Socket;
 
@@ -67,6 +71,8 @@ pub(super) struct Link {
     stream: Stream,
     remote: SocketAddr,
     buffers: LinkBuffers,
+    /// Why nothing more can be sent.
+    broken: Option<Failure>,
 }
 
 /// ```text
@@ -82,10 +88,15 @@ struct LinkBuffers {
     end: usize,
     /// Whether the last look at the input used any of it; if not, more must be read first.
     progressed: bool,
-    scratch: [u8; 0],
 }
 
 impl LinkBuffers {
+    fn make_room(&mut self) {
+        if self.output.len() < self.held + OUTPUT_STEP {
+            self.output.resize(self.held + OUTPUT_STEP, 0);
+        }
+    }
+
     /// Gives back what one large exchange made the buffers grow to.
     fn shrink(&mut self) {
         if self.input.len() > INPUT_START {
@@ -99,9 +110,7 @@ impl LinkBuffers {
 
 impl Buffers for LinkBuffers {
     fn output(&mut self) -> &mut [u8] {
-        if self.output.len() < self.held + OUTPUT_STEP {
-            self.output.resize(self.held + OUTPUT_STEP, 0);
-        }
+        self.make_room();
         &mut self.output[self.held..]
     }
 
@@ -134,10 +143,8 @@ impl Buffers for LinkBuffers {
 
     /// ureq uses the first slice for chunked bodies only; ours always have a length.
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        if self.output.len() < self.held + OUTPUT_STEP {
-            self.output.resize(self.held + OUTPUT_STEP, 0);
-        }
-        (&mut self.scratch, &mut self.output[self.held..])
+        self.make_room();
+        (&mut [], &mut self.output[self.held..])
     }
 
     fn can_use_input(&self) -> bool {
@@ -147,17 +154,23 @@ impl Buffers for LinkBuffers {
 
 impl Link {
     pub(super) fn new(stream: Stream, remote: SocketAddr) -> Self {
-        Self { stream, remote, buffers: LinkBuffers::default() }
+        Self { stream, remote, buffers: LinkBuffers::default(), broken: None }
     }
 
     fn flush(&mut self) -> Result<(), ureq::Error> {
-        if self.buffers.held == 0 {
+        let held = std::mem::take(&mut self.buffers.held);
+        if held == 0 || self.broken.is_some() {
             return Ok(());
         }
         exchange::enter(Phase::Sending);
         exchange::reach(self.remote);
-        let held = std::mem::take(&mut self.buffers.held);
-        self.stream.send(&self.buffers.output[..held]).map_err(|error| Stop::because(stream_failure(&error)))?;
+        if let Err(error) = self.stream.send(&self.buffers.output[..held]) {
+            let failure = stream_failure(&error);
+            if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
+                return Err(Stop::because(failure));
+            }
+            self.broken = Some(failure);
+        }
         exchange::enter(Phase::Waiting);
         Ok(())
     }
@@ -175,17 +188,19 @@ impl Transport for Link {
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         self.flush()?;
-        let received = self
-            .stream
-            .receive(self.buffers.input_append_buf())
-            .map_err(|error| Stop::because(stream_failure(&error)))?;
+        let received = match (self.stream.receive(self.buffers.input_append_buf()), &self.broken) {
+            (Ok(0), Some(broken)) => return Err(Stop::because(broken.clone())),
+            (Ok(received), _) => received,
+            (Err(error), Some(broken)) if !is_tls_error(&error) => return Err(Stop::because(broken.clone())),
+            (Err(error), _) => return Err(Stop::because(stream_failure(&error))),
+        };
         self.buffers.input_appended(received);
         Ok(received > 0)
     }
 
     fn is_open(&mut self) -> bool {
         self.buffers.shrink();
-        self.stream.socket().is_quiet()
+        self.broken.is_none() && self.stream.socket().is_quiet()
     }
 
     fn is_tls(&self) -> bool {

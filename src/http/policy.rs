@@ -229,6 +229,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn an_address_is_judged_alike_however_it_is_written(bits: u32, port: u16, from_file: bool) {
+            let lan = policy(PolicyMode::Lan, &["10.1.0.0/16", "8.8.8.8:53"], &["10.0.0.0/8"]);
+            let origin = if from_file { Origin::File } else { Origin::Api };
+            let v4 = std::net::Ipv4Addr::from_bits(bits);
+            let judge = |ip: IpAddr| lan.judge("oms.lan", SocketAddr::new(ip, port), origin);
+            let translated = std::net::Ipv6Addr::from_bits(0x64_ff9b << 96 | u128::from(bits));
+            proptest::prop_assert_eq!(judge(v4.into()), judge(v4.to_ipv6_mapped().into()));
+            proptest::prop_assert_eq!(judge(v4.into()), judge(translated.into()));
+        }
+
+        #[test]
+        fn reading_a_rule_never_panics(text in ".{0,40}") {
+            let _ = Rule::parse(&text);
+        }
+    }
+
     #[test]
     fn own_listeners_are_found_on_every_local_address() {
         let lan = policy(PolicyMode::Lan, &[], &[]);

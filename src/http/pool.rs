@@ -1,10 +1,21 @@
-//! The connections of one endpoint, kept in a ureq agent of its own.
+//! The connections of one endpoint, kept in ureq agents of its own.
 //!
-//! ureq's pool costs O(hosts x idle connections) per request under one mutex, so each endpoint has its own small one:
-//! the cost stays flat from one endpoint to thousands, every worker finds the endpoint's warm connection, and endpoints
-//! never wait for each other. ureq closes idle connections only when the agent is used again; `close_idle` drops the
-//! agent of an endpoint that went quiet.
+//! ureq's pool costs O(hosts x idle connections) per request under one mutex, so each endpoint has its own: the cost
+//! stays flat from one endpoint to thousands, workers find the endpoint's warm connection, and endpoints never wait for
+//! each other. Under concurrency an endpoint spreads over a few agents by thread, because ureq probes a pooled
+//! connection while it holds the mutex. Requests per second over loopback, 32 threads, 500-byte body, the server on the
+//! same two cores:
+//!
+//! | endpoints | this | without the spreading | an agent per thread (32 idle) | one agent for all |
+//! |---|---|---|---|---|
+//! | 1 | 50,000 | 28,000 | 39,000 | 25,000 |
+//! | 100 | 28,000 | 31,000 | 6,300 | 730 |
+//! | 1,000 | 25,000 | 32,000 | 4,600 | 160 |
+//!
+//! ureq closes idle connections only when the agent is used again; `close_idle` drops the agents of an endpoint that
+//! went quiet.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,20 +27,27 @@ use ureq::unversioned::transport::{Connector, NextTimeout};
 
 /// Short, so that a connection the peer is about to close is rarely used.
 const IDLE_AGE: Duration = Duration::from_secs(4);
-const MAX_IDLE: usize = 64;
+const MAX_IDLE: usize = 32;
 pub(super) const MAX_HEAD: usize = 64 * 1024;
+
+const SHARDS: usize = 8;
 
 pub(super) struct Pool {
     make: Box<dyn Fn() -> Agent + Send + Sync>,
-    state: Mutex<State>,
+    shards: [Mutex<Option<Agent>>; SHARDS],
+    in_use: AtomicUsize,
+    /// `Clock::monotonic` in milliseconds; 0 when there is nothing to close.
+    last_use_ms: AtomicU64,
+    shut_down: AtomicBool,
 }
 
-#[derive(Default)]
-struct State {
-    agent: Option<Agent>,
-    in_use: usize,
-    last_use: Duration,
-    shut_down: bool,
+/// A number of this thread's own, so that threads spread evenly over shards.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
 }
 
 /// An agent with redirects, automatic headers, error statuses, timeouts and proxies of ureq's own all switched off:
@@ -64,32 +82,49 @@ impl Resolver for NoResolver {
 
 impl Pool {
     pub(super) fn new(make: impl Fn() -> Agent + Send + Sync + 'static) -> Self {
-        Self { make: Box::new(make), state: Mutex::default() }
+        Self {
+            make: Box::new(make),
+            shards: Default::default(),
+            in_use: AtomicUsize::new(0),
+            last_use_ms: AtomicU64::new(0),
+            shut_down: AtomicBool::new(false),
+        }
     }
 
-    /// The endpoint's agent, held in use until the lease is dropped.
+    /// An agent of the endpoint, held in use until the lease is dropped. A lone request finds the connection of the last
+    /// lone request.
     pub(super) fn lease(&self) -> Lease<'_> {
-        let mut state = self.lock();
-        state.in_use += 1;
-        let agent = state.agent.get_or_insert_with(&self.make).clone();
+        let is_lone = self.in_use.fetch_add(1, Ordering::SeqCst) == 0;
+        let at = if is_lone { 0 } else { thread_number() % SHARDS };
+        let agent = self.shard(at).get_or_insert_with(|| self.make_agent()).clone();
         Lease { pool: self, agent, ended: Duration::ZERO }
     }
 
     pub(super) fn close_idle(&self, now: Duration) {
-        let mut state = self.lock();
-        if state.in_use == 0 && !state.shut_down && now.saturating_sub(state.last_use) > IDLE_AGE {
-            state.agent = None;
+        let last_use_ms = self.last_use_ms.load(Ordering::SeqCst);
+        let idle = now.saturating_sub(Duration::from_millis(last_use_ms));
+        if last_use_ms > 0 && self.in_use.load(Ordering::SeqCst) == 0 && idle > IDLE_AGE {
+            self.last_use_ms.store(0, Ordering::SeqCst);
+            (0..SHARDS).for_each(|at| *self.shard(at) = None);
         }
     }
 
+    /// Ends the exchanges under way; later leases get agents that refuse.
     pub(super) fn shut_down(&self) {
-        let mut state = self.lock();
-        state.shut_down = true;
-        state.agent.get_or_insert_with(&self.make).clone().shutdown();
+        self.shut_down.store(true, Ordering::SeqCst);
+        (0..SHARDS).filter_map(|at| self.shard(at).clone()).for_each(Agent::shutdown);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn make_agent(&self) -> Agent {
+        let agent = (self.make)();
+        if self.shut_down.load(Ordering::SeqCst) {
+            agent.clone().shutdown();
+        }
+        agent
+    }
+
+    fn shard(&self, at: usize) -> MutexGuard<'_, Option<Agent>> {
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,8 +137,8 @@ pub(super) struct Lease<'a> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        state.in_use -= 1;
-        state.last_use = state.last_use.max(self.ended);
+        let ended_ms = u64::try_from(self.ended.as_millis()).unwrap_or(u64::MAX);
+        self.pool.last_use_ms.fetch_max(ended_ms, Ordering::SeqCst);
+        self.pool.in_use.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -9,14 +9,13 @@ use rustls_pki_types::ServerName;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 use url::{Host, Url};
 
-use super::classify::{failure, of_ureq};
+use super::classify::of_ureq;
 use super::dial::{Dialer, Security};
-use super::exchange::{self, Phase};
+use super::exchange;
 use super::network::Network;
 use super::policy::Origin;
 use super::pool::{Pool, bare_agent};
 use super::{Evidence, Failure, Response};
-use crate::model::Outcome;
 
 /// Read of a response body: the rest is left unread and the connection closed.
 const MAX_BODY: u64 = 16 * 1024;
@@ -141,10 +140,6 @@ fn read(response: ureq::http::Response<ureq::Body>) -> Response {
 }
 
 fn evidence(result: Result<Response, Failure>) -> Evidence {
-    let Some((exchange, elapsed)) = exchange::finish() else {
-        let lost = failure(Outcome::Unknown, "the evidence of the exchange was lost");
-        return Evidence { result: Err(lost), request_bytes: u64::MAX, remote: None, elapsed: Duration::ZERO };
-    };
-    debug_assert!(result.is_err() || exchange.phase == Phase::Reading);
+    let (exchange, elapsed) = exchange::finish().expect("`post` began the exchange on this thread");
     Evidence { result, request_bytes: exchange.request_bytes, remote: exchange.remote, elapsed }
 }

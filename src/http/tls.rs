@@ -12,6 +12,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
+use crate::env::{Files as _, OsFiles};
 use crate::model::Tls;
 
 /// A TLS setting that cannot be used.
@@ -36,7 +37,7 @@ pub enum TlsError {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(file).map_err(|source| TlsError::Read { file: file.to_owned(), source })
+    OsFiles.read(file).map_err(|source| TlsError::Read { file: file.to_owned(), source })
 }
 
 fn pem_error(file: &Path, error: &pem::Error) -> TlsError {

@@ -58,8 +58,10 @@ impl UnixClient {
     ) -> io::Result<(u16, Body)> {
         let agent: Agent = bare_agent(UnixConnector { path: self.path.clone(), silence });
         let method = Method::from_bytes(method.as_bytes()).map_err(io::Error::other)?;
+        let needs_length = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let builder = Request::builder().method(method).uri(format!("http://localhost{target}"));
         let response = match body {
+            None if needs_length => agent.run(builder.body(&[] as &[u8]).map_err(io::Error::other)?),
             None => agent.run(builder.body(()).map_err(io::Error::other)?),
             Some(bytes) => {
                 let json = builder.header("Content-Type", "application/json");

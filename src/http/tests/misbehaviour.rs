@@ -91,6 +91,22 @@ fn a_request_that_is_never_taken() {
 }
 
 #[test]
+fn an_answer_before_the_request_was_read() {
+    let server = Server::start_raw(|mut stream, _| {
+        stream.read_exact(&mut [0; 100]).unwrap();
+        stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
+        // Closing with unread bytes breaks the connection under the sender.
+    });
+    let client = Client::new(&server.url());
+    let request = crate::wire::Request { headers: Vec::new(), body: vec![b'x'; 8 << 20] };
+    for _ in 0..3 {
+        let evidence = crate::http::Transport::send(&client.transport, &client.endpoint, &request, AMPLE);
+        assert_eq!(evidence.result.map(|response| response.status), Ok(413));
+        assert!(evidence.request_bytes > 0 && evidence.request_bytes < 8 << 20);
+    }
+}
+
+#[test]
 fn closed_without_an_answer() {
     check_failure(AMPLE, Outcome::Reset, |_| {});
 }

@@ -202,6 +202,7 @@ fn the_unix_socket_answers_requests_and_streams() {
         let mut heads = Vec::new();
         let answers = [
             b"HTTP/1.1 409 Conflict\r\nContent-Length: 2\r\n\r\n{}".as_slice(),
+            b"HTTP/1.1 204 No Content\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n5\r\ntwo\nt\r\n4\r\nhree\r\n0\r\n\r\n",
         ];
         for answer in answers {
@@ -218,13 +219,15 @@ fn the_unix_socket_answers_requests_and_streams() {
         heads
     });
     assert_eq!(client.request("PUT", "/v1/webhooks/1?x=y", Some(b"[1]")).unwrap(), (409, b"{}".to_vec()));
+    assert_eq!(client.request("POST", "/v1/webhooks/1/pause", None).unwrap(), (204, Vec::new()));
     let (status, lines) = client.lines("/v1/stream").unwrap();
     let lines: Vec<_> = lines.map(Result::unwrap).collect();
     assert_eq!((status, lines), (200, vec!["one".to_owned(), "two".to_owned(), "three".to_owned()]));
     let heads = engine.join().unwrap();
     assert!(heads[0].starts_with("PUT /v1/webhooks/1?x=y HTTP/1.1\r\n") && heads[0].ends_with("\r\n\r\n[1]"));
     assert!(heads[0].to_lowercase().contains("content-type: application/json"));
-    assert!(heads[1].starts_with("GET /v1/stream HTTP/1.1\r\n"));
+    assert!(heads[1].to_lowercase().contains("content-length: 0"), "{}", heads[1]);
+    assert!(heads[2].starts_with("GET /v1/stream HTTP/1.1\r\n"));
 }
 
 #[test]
