@@ -86,6 +86,11 @@ impl Dialect {
         &self.event_types
     }
 
+    /// The header that carries the signature, by which a receiver can tell the dialect; `None` when it does not sign.
+    pub fn signature_header(&self) -> Option<&str> {
+        self.signature.as_ref().map(|signature| signature.header.as_str())
+    }
+
     /// Whether a subscription without a secret cannot be served.
     pub fn needs_secret(&self) -> bool {
         self.signature.as_ref().is_some_and(|signature| signature.required)

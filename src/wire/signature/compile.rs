@@ -9,7 +9,7 @@ use crate::wire::template::{Place, Scope, Template};
 /// How a dialect signs.
 #[derive(Clone, Debug)]
 pub(in crate::wire) struct Signature {
-    pub(super) header: String,
+    pub(in crate::wire) header: String,
     /// Sent before `header`.
     pub(super) headers: Vec<Header>,
     pub(super) over: Template,
