@@ -86,7 +86,7 @@ pub enum OAuth2Body {
 }
 
 /// OAuth2 client credentials (RFC 6749 section 4.4).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OAuth2 {
     pub token_url: String,
     pub client_id: String,
@@ -95,6 +95,17 @@ pub struct OAuth2 {
     pub body: OAuth2Body,
     pub params: BTreeMap<String, String>,
     pub headers: Vec<(String, Secret)>,
+}
+
+/// The URL and the extra parameters may carry secrets, so they are left out.
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("OAuth2")
+            .field("client_id", &self.client_id)
+            .field("scope", &self.scope)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The place in the configuration that defined something.
@@ -112,7 +123,7 @@ impl fmt::Display for SourceRef {
 }
 
 /// One validated subscription: every default applied, every secret read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Subscription {
     /// Unique within its tenant.
     pub name: String,
@@ -150,5 +161,31 @@ impl Subscription {
             Some(at) if self.url.len() > after_scheme + at + 1 => format!("{}/***", &self.url[..after_scheme + at]),
             _ => self.url.clone(),
         }
+    }
+}
+
+/// Everything, with the URL masked.
+impl fmt::Debug for Subscription {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Subscription")
+            .field("name", &self.name)
+            .field("filter", &self.filter)
+            .field("url", &self.masked_url())
+            .field("dialect", &self.dialect)
+            .field("mode", &self.mode)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("secrets", &self.secrets)
+            .field("headers", &self.headers)
+            .field("oauth2", &self.oauth2)
+            .field("tls", &self.tls)
+            .field("rate_limit", &self.rate_limit)
+            .field("order_by", &self.order_by)
+            .field("start", &self.start)
+            .field("active", &self.active)
+            .field("params", &self.params)
+            .field("source", &self.source)
+            .finish()
     }
 }
