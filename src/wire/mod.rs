@@ -2,6 +2,31 @@
 //!
 //! A *dialect* is data: a TOML table that says what body, headers and signature look like. The built-in ones are files
 //! in `dialects/`, written in the form a user may write.
+//!
+//! ```text
+//! TOML --compile--> Dialect --bind(subscription)--> Bound --render(event, attempt)--> Request
+//!                      \--verify(headers, body, secrets)--> Verdict        (the receiver's side, from the same table)
+//! ```
+//! A request carries what its dialect says and nothing else: the headers a subscription adds, `Host`, `Content-Length`
+//! and OAuth2 tokens come later, in the rooms that send it.
+
+mod compile;
+mod dialect;
+mod dialects;
+mod glob;
+mod keys;
+mod render;
+mod signature;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+pub use dialect::{Dialect, DialectDefaults, Param};
+pub use dialects::{Dialects, EXAMPLES};
+pub use keys::DialectFault;
+pub use render::{Bound, RenderError};
+pub use signature::{Verdict, generate_key_pair, generate_secret};
 
 use crate::model::{DeliveryId, Event, Subscription, Timestamp};
 
