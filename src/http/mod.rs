@@ -2,8 +2,35 @@
 //!
 //! One call is one transmission: nothing here retries, follows a redirect or sends twice.
 
+mod classify;
+mod client;
+mod dial;
+mod exchange;
+mod link;
+mod network;
+mod oauth;
+mod policy;
+mod pool;
+mod proxy;
+mod ranges;
+mod resolver;
+mod socket;
+mod target;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod unix;
+
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use client::{Endpoint, EndpointError, NetworkSettings, UreqTransport};
+pub use network::NetworkError;
+pub use policy::{AddressPolicy, Origin, PolicyError, PolicyMode};
+pub use proxy::ProxyError;
+pub use target::UrlError;
+pub use tls::TlsError;
+pub use unix::UnixClient;
 
 use crate::model::Outcome;
 use crate::wire::Request;

@@ -1,0 +1,173 @@
+//! The transport of the engine: endpoints of subscriptions, and one POST at a time to each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::network::{Network, NetworkError};
+use super::oauth::TokenSource;
+use super::policy::{AddressPolicy, Origin, PolicyMode};
+use super::proxy::ProxyRules;
+use super::resolver::Resolver;
+use super::target::{Target, UrlError, is_connection_header, is_valid_header};
+use super::tls::TlsError;
+use super::{Evidence, Transport};
+use crate::env::Clock;
+use crate::model::{Secret, Subscription};
+use crate::wire::Request;
+
+/// The `[network]` table, and the ports of our own listeners.
+#[derive(Clone, Debug)]
+pub struct NetworkSettings {
+    pub mode: PolicyMode,
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+    /// `none`, `env` or a URL.
+    pub proxy: Secret,
+    /// TCP ports we listen on: never a destination on this machine.
+    pub own_ports: Vec<u16>,
+}
+
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        Self {
+            mode: PolicyMode::Lan,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            proxy: Secret::new("env"),
+            own_ports: Vec::new(),
+        }
+    }
+}
+
+/// A subscription that cannot be connected to as it is written.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    #[error("url: {0}")]
+    Url(UrlError),
+    #[error("oauth2.token_url: {0}")]
+    TokenUrl(UrlError),
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    #[error("headers: {0} is set by HTTP itself")]
+    ConnectionHeader(String),
+    #[error("headers: {0:?} is not a header name, or its value has control characters")]
+    InvalidHeader(String),
+}
+
+/// What a connection needs to know of an endpoint: address, TLS identity, own headers, token source. Made once per
+/// subscription and configuration; keeps its idle connections.
+pub struct Endpoint {
+    target: Target,
+    headers: Vec<(String, Secret)>,
+    tokens: Option<TokenSource>,
+}
+
+/// The HTTP client. One per configuration: a changed `[network]` table means a new transport and new endpoints, so that
+/// no pooled connection outlives the policy that let it through.
+pub struct UreqTransport {
+    network: Arc<Network>,
+}
+
+impl UreqTransport {
+    /// Reads the proxy variables of the environment when `settings.proxy` is `env`.
+    pub fn new(settings: &NetworkSettings, clock: Arc<dyn Clock>) -> Result<Self, NetworkError> {
+        Self::with_resolver(settings, Resolver::new(Arc::clone(&clock)), clock)
+    }
+
+    pub(super) fn with_resolver(
+        settings: &NetworkSettings,
+        resolver: Resolver,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, NetworkError> {
+        let own_ports = settings.own_ports.clone();
+        let policy = AddressPolicy::new(settings.mode, &settings.allow, &settings.deny, own_ports)?;
+        let proxies = ProxyRules::new(settings.proxy.expose(), |name| std::env::var(name).ok())?;
+        Ok(Self { network: Arc::new(Network::new(policy, proxies, resolver, clock)) })
+    }
+
+    /// Reads the TLS files and checks URL and headers; connects to nothing.
+    pub fn endpoint(&self, subscription: &Subscription, origin: Origin) -> Result<Endpoint, EndpointError> {
+        let identity = self.network.identities.load(&subscription.tls)?;
+        let target = Target::new(&subscription.url, &identity, &self.network, origin).map_err(EndpointError::Url)?;
+        check_headers(&subscription.headers)?;
+        let tokens = match &subscription.oauth2 {
+            None => None,
+            Some(oauth2) => {
+                check_headers(&oauth2.headers)?;
+                let target = Target::new(&oauth2.token_url, &identity, &self.network, origin)
+                    .map_err(EndpointError::TokenUrl)?;
+                Some(TokenSource::new(oauth2.clone(), target, Arc::clone(&self.network.clock)))
+            }
+        };
+        Ok(Endpoint { target, headers: subscription.headers.clone(), tokens })
+    }
+
+    /// Closes connections that nobody used for some seconds. Sending does this in passing; call it about once a second
+    /// so that it also happens when nothing is sent.
+    pub fn close_idle(&self) {
+        self.network.close_idle();
+    }
+
+    /// Interrupts every exchange under way (they fail with the evidence they have) and refuses new ones. For the end of
+    /// the drain time. Look-ups and TCP connects under way run into their own deadlines.
+    pub fn shut_down(&self) {
+        self.network.shut_down();
+    }
+}
+
+fn check_headers(headers: &[(String, Secret)]) -> Result<(), EndpointError> {
+    for (name, value) in headers {
+        if is_connection_header(name) {
+            return Err(EndpointError::ConnectionHeader(name.clone()));
+        }
+        if !is_valid_header(name, value.expose()) {
+            return Err(EndpointError::InvalidHeader(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+impl Transport for UreqTransport {
+    type Endpoint = Endpoint;
+
+    /// The subscription's own headers follow the request's and replace those of the same name; the access token replaces
+    /// any `Authorization`.
+    fn send(&self, endpoint: &Endpoint, request: &Request, timeout: Duration) -> Evidence {
+        let Some(tokens) = &endpoint.tokens else { return endpoint.post(request, None, timeout) };
+        let started = self.network.clock.monotonic();
+        let since_start = || self.network.clock.monotonic().saturating_sub(started);
+        let token = match tokens.token(timeout) {
+            Ok(token) => token,
+            Err(failure) => {
+                return Evidence { result: Err(failure), request_bytes: 0, remote: None, elapsed: since_start() };
+            }
+        };
+        let mut evidence = endpoint.post(request, Some(&token.header), timeout.saturating_sub(since_start()));
+        evidence.elapsed = since_start();
+        if evidence.result.as_ref().is_ok_and(|response| response.status == 401) {
+            tokens.reject(&token);
+        }
+        evidence
+    }
+}
+
+impl Endpoint {
+    /// `host` or `host:port`: the part of the URL that is no secret.
+    pub fn authority(&self) -> &str {
+        self.target.authority()
+    }
+
+    fn post(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Evidence {
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        let is_replaced = |name: &str| {
+            (authorization.is_some() && name.eq_ignore_ascii_case("authorization"))
+                || self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+        };
+        let rendered = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers = rendered
+            .filter(|(name, _)| !is_replaced(name))
+            .chain(own.filter(|(name, _)| authorization.is_none() || !name.eq_ignore_ascii_case("authorization")))
+            .chain(authorization.map(|token| ("Authorization", token.expose())));
+        self.target.post(headers, &request.body, timeout)
+    }
+}

@@ -1,0 +1,8 @@
+//! The transport against real sockets: scripted servers on loopback that behave, and many that do not.
+
+mod misbehaviour;
+mod routes;
+mod secure;
+mod support;
+mod tokens;
+mod wire_format;
