@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::sys;
@@ -64,6 +64,21 @@ pub trait AppendFile: Send {
     fn sync_data(&mut self) -> io::Result<()>;
 }
 
+/// Keeps everybody else from taking the same lock, as long as it lives.
+pub struct FileLock(Option<File>);
+
+impl FileLock {
+    /// A lock that keeps nobody out, for doubles that live in one process.
+    pub fn unshared() -> Self {
+        Self(None)
+    }
+
+    /// Whether another process can see the lock.
+    pub fn is_shared(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// The operations on names. None follows a symbolic link in its last component.
 pub trait Files: Send + Sync {
     /// Every name in `dir` except `.` and `..`; names that vanish meanwhile are left out.
@@ -73,6 +88,10 @@ pub trait Files: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>>;
     /// Creates a new file (mode 0600) for appending; an existing one is `AlreadyExists`.
     fn create(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
+    /// Creates a new file as `create` does, but with mode 0660: for a directory shared with a group.
+    fn create_for_group(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        self.create(path)
+    }
     /// Opens an existing file for appending.
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
     /// Cuts a file to `len` bytes and makes that durable.
@@ -86,10 +105,14 @@ pub trait Files: Send + Sync {
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Creates `dir` and its parents with `mode`, if missing.
+    /// Creates `dir` and its parents, if missing; a directory it makes gets exactly `mode`, whatever the umask.
     fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()>;
     /// Bytes free for us on the file system of `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Takes the exclusive lock `path` stands for, creating the file; `WouldBlock` when another process has it.
+    fn lock(&self, _path: &Path) -> io::Result<FileLock> {
+        Ok(FileLock::unshared())
+    }
 }
 
 /// The real file system.
@@ -186,6 +209,11 @@ impl Files for OsFiles {
         Ok(Box::new(OsAppendFile(file)))
     }
 
+    fn create_for_group(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o660).open(path)?;
+        Ok(Box::new(OsAppendFile(file)))
+    }
+
     fn append_to(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         let file = OpenOptions::new().append(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
         Ok(Box::new(OsAppendFile(file)))
@@ -218,10 +246,21 @@ impl Files for OsFiles {
     }
 
     fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(dir)
+        if dir.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new().recursive(true).mode(mode & 0o777).create(dir)?;
+        // mkdir(2) takes the umask off and drops the set-group-id bit.
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode))
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         sys::free_bytes(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.try_lock()?;
+        Ok(FileLock(Some(file)))
     }
 }

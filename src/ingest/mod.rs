@@ -1,1 +1,56 @@
-//! door
+//! Taking events in: from the lines producers write to events that are numbered, durable and ready to be matched.
+//!
+//! ```text
+//! in/NAME --claim--> claimed/ULID~NAME --frame--> line --judge--> event | blank | quarantine
+//! [[log]] --copy---> claimed/ULID~log          (turns, per NAME in order)      |
+//!                          |                                                Batch --> journal
+//!                          +--seal--> retire --> archive/ --retain--> (remnants) --> gone
+//! ```
+//!
+//! `Ingest::tick` does all of it, a bounded piece at a time, and never waits; `Watch` only tells its caller to tick
+//! sooner. `LogReader` reads events again, `Quarantine` is for those who look through rejected lines, `Producer` is the
+//! other side of the protocol. What becomes of an event behind the batch is for others.
+
+mod claim;
+mod error;
+mod framing;
+mod gather;
+mod index;
+mod judge;
+mod layout;
+mod log;
+mod lookup;
+mod names;
+mod overview;
+mod produce;
+mod quarantine;
+mod reader;
+mod record;
+mod remnant;
+mod resume;
+mod retention;
+mod retire;
+mod seal;
+mod segment;
+mod settings;
+mod shelf;
+mod status;
+mod stream;
+mod tailer;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod visit;
+mod watch;
+
+pub use error::IngestError;
+pub use log::LogCursor;
+pub use produce::{ProduceError, Producer};
+pub use quarantine::{Quarantine, QuarantineEntry, QuarantineError, QuarantineState};
+pub use reader::{LogReader, ReadError};
+pub use record::parse_line;
+pub use settings::{IngestSettings, LogSettings};
+pub use status::{Problem, ProblemKind, SourceStatus};
+pub use tailer::Ingest;
+pub use tick::{Batch, Next, Resume, Tick};
+pub use watch::Watch;

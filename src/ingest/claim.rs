@@ -1,0 +1,137 @@
+//! Finding files in `in/` and taking them by rename. Once renamed, no path leads a producer to the file's bytes:
+//! rotation, truncation by name and reuse of the name happen to another file.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::env::{FileKind, Files, Stat};
+use crate::model::{SegmentId, Timestamp};
+
+use super::error::IngestError;
+use super::index::SegmentIndex;
+use super::layout::{Layout, ignore_missing};
+use super::names::{Origin, segment_name, spool_stem};
+use super::status::{ProblemKind, Problems};
+
+/// Shortest time between two listings of `in/`: a listing costs as much as there are files.
+pub(super) const LIST_PAUSE: Duration = Duration::from_millis(20);
+
+/// A file that may be claimed.
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) stem: String,
+    stat: Stat,
+}
+
+/// The waiting files of the last listing, in the order they are to be claimed: by age, then by name.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub(super) waiting: VecDeque<Candidate>,
+    pub(super) listed: Option<Duration>,
+    /// Some files of the last listing were claimed too recently under the same name.
+    pub(super) has_deferred: bool,
+    /// Device and inode of claimed files with a second name, so that it is not claimed as a second file.
+    pub(super) linked: HashMap<(u64, u64), SegmentId>,
+}
+
+impl Inbox {
+    /// Whether the last listing left nothing to claim.
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_some() && self.waiting.is_empty() && !self.has_deferred
+    }
+
+    /// Whether `stat` is a file that was claimed under another name.
+    fn is_second_name(&self, stat: &Stat, files: &dyn Files, index: &SegmentIndex) -> bool {
+        // The inode number alone says nothing: it may have been used again.
+        let claimed = self.linked.get(&(stat.dev, stat.ino)).and_then(|id| index.get(*id));
+        claimed.and_then(|path| files.stat(&path).ok()).is_some_and(|now| (now.dev, now.ino) == (stat.dev, stat.ino))
+    }
+
+    /// Looks at every name of `in/`, reports those that are no event files.
+    pub(super) fn list(
+        &mut self,
+        files: &dyn Files,
+        layout: &Layout,
+        problems: &mut Problems,
+        now: Timestamp,
+        at: Duration,
+    ) -> io::Result<()> {
+        self.listed = Some(at);
+        self.has_deferred = false;
+        let mut found = Vec::new();
+        let mut ignored = Vec::new();
+        for entry in files.list(&layout.inbox)? {
+            let path = layout.inbox.join(&entry.name);
+            match why_ignored(&entry.name, entry.stat.kind) {
+                Err("") => {}
+                Err(detail) => {
+                    problems.set(ProblemKind::Ignored, &path, detail, now);
+                    ignored.push(path);
+                }
+                Ok(stem) => found.push((entry.stat.mtime_ns, entry.name, Candidate { path, stem, stat: entry.stat })),
+            }
+        }
+        ignored.truncate(1_000);
+        problems.keep_only(ProblemKind::Ignored, &layout.inbox, &ignored);
+        found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        self.waiting = found.into_iter().map(|(_, _, candidate)| candidate).collect();
+        Ok(())
+    }
+
+    /// Renames `candidate` into `claimed/`; `None` when it cannot be claimed now (reported) or is a second name.
+    /// The rename is durable only after both directories are synced.
+    pub(super) fn claim(
+        &mut self,
+        candidate: &Candidate,
+        id: SegmentId,
+        files: &dyn Files,
+        layout: &Layout,
+        index: &SegmentIndex,
+        problems: &mut Problems,
+        now: Timestamp,
+    ) -> Result<Option<PathBuf>, IngestError> {
+        let path = &candidate.path;
+        if candidate.stat.nlink > 1 && self.is_second_name(&candidate.stat, files, index) {
+            let detail = "a second name of a file that is being read; the name was removed, write each file once";
+            problems.set(ProblemKind::HardLink, path, detail, now);
+            ignore_missing(files.unlink(path)).map_err(IngestError::layout(path))?;
+            return Ok(None);
+        }
+        // A file we cannot read stays where its owner can see and mend it.
+        let claimed = layout.claimed.join(segment_name(id, &Origin::Spool { stem: candidate.stem.clone() }));
+        let renamed = files.open(path).and_then(|_| files.rename_new(path, &claimed));
+        match renamed {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let detail = format!("cannot be claimed: {error}; give the engine's user access to it");
+                problems.set(ProblemKind::Unreadable, path, detail, now);
+                return Ok(None);
+            }
+        }
+        problems.clear(ProblemKind::Unreadable, path);
+        if candidate.stat.nlink > 1 {
+            self.linked.insert((candidate.stat.dev, candidate.stat.ino), id);
+            let detail = "the file has a second name, so its end cannot be proven; it is sealed after long silence";
+            problems.set(ProblemKind::HardLink, path, detail, now);
+        }
+        Ok(Some(claimed))
+    }
+}
+
+/// The stem of an event file, or why the name is not one; an empty reason is not worth a report.
+fn why_ignored(name: &std::ffi::OsStr, kind: FileKind) -> Result<String, &'static str> {
+    if name.as_encoded_bytes().starts_with(b".") {
+        return Err("");
+    }
+    match kind {
+        FileKind::Regular => {
+            spool_stem(name).ok_or("not read: the name ends neither in .ndjson nor in .jsonl; rename it")
+        }
+        FileKind::Directory => Err("not read: a directory; put the files into in/ itself"),
+        FileKind::Symlink => Err("not read: a symbolic link; move the file itself into in/"),
+        FileKind::Other => Err("not read: not a regular file"),
+    }
+}

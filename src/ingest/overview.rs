@@ -1,0 +1,58 @@
+//! What ingest tells others about itself: troubles, progress, and a way to look events up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::log::LogSource;
+use super::reader::LogReader;
+use super::segment::Segment;
+use super::status::{Problem, SourceStatus};
+use super::stream::Stream;
+use super::tailer::Ingest;
+
+impl Ingest {
+    /// A look-up side for other threads, kept up to date with the moves of this one.
+    pub fn reader(&self) -> LogReader {
+        LogReader::sharing(Arc::clone(&self.files), self.layout.clone(), self.index.clone())
+    }
+
+    /// What needs a person's hand now.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.all()
+    }
+
+    /// Whether nothing readable is waiting: no file to claim, no whole line unread, no ended line still to be judged.
+    pub fn is_drained(&self) -> bool {
+        let is_read = |stream: &Stream| {
+            stream
+                .segments
+                .iter()
+                .all(|segment| segment.consumed() == segment.len && segment.len > 0 || segment.seal.has_writer)
+        };
+        self.inbox.is_empty() && self.streams.values().all(is_read) && self.logs.iter().all(LogSource::is_drained)
+    }
+
+    /// How far each source is read.
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        let mut all: BTreeMap<String, SourceStatus> = BTreeMap::new();
+        for (key, stream) in &self.streams {
+            let behind = |segment: &Segment| segment.len.saturating_sub(segment.consumed());
+            let status = SourceStatus {
+                name: key.clone(),
+                files: stream.segments.len(),
+                bytes_behind: stream.segments.iter().map(behind).sum(),
+                last_read: stream.segments.iter().filter_map(|segment| segment.last_read).max(),
+            };
+            all.insert(key.clone(), status);
+        }
+        for log in &self.logs {
+            let (files, bytes) = log.behind();
+            let name = log.stream();
+            let status =
+                all.entry(name.clone()).or_insert(SourceStatus { name, files: 0, bytes_behind: 0, last_read: None });
+            status.files = files;
+            status.bytes_behind += bytes;
+        }
+        all.into_values().collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! The producer's side of the spool protocol, done right: what `send`, the API and a retry from quarantine use.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::env::Files;
+use crate::model::{Position, Rejection, SegmentId, Timestamp};
+
+use super::layout::{Layout, ignore_missing};
+use super::names::spool_stem;
+use super::record::parse_line;
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ProduceError {
+    #[error("{reason}: {detail}", reason = .0.reason.as_str(), detail = .0.detail)]
+    NotAnEvent(Rejection),
+    #[error("the event has {len} bytes, the spool takes {max}; make it smaller or raise `max_line`")]
+    TooLong { len: usize, max: usize },
+    #[error("`{name}` cannot name a spool file; use letters, digits, `.`, `_` and `-`, and no `.` in front")]
+    BadName { name: String },
+    /// The event does not count as accepted, though a part of it may be in the file; sending it again is right.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// Writes events into a spool, whether or not an engine is running.
+pub struct Producer {
+    files: Arc<dyn Files>,
+    layout: Layout,
+    max_line: usize,
+}
+
+impl Producer {
+    pub fn new(files: Arc<dyn Files>, spool: &Path, max_line: usize) -> Self {
+        Self { files, layout: Layout::of(spool), max_line }
+    }
+
+    /// Appends one event to `in/<name>.ndjson` in a single write; durable on return if `durable`.
+    ///
+    /// An LF goes before it as well as after it, so that a torn line of somebody else cannot take it along.
+    pub fn append(&self, name: &str, event: &[u8], durable: bool) -> Result<PathBuf, ProduceError> {
+        let line = self.one_line(event)?;
+        let path = self.layout.inbox.join(file_name(name)?);
+        let write = || {
+            let mut file = loop {
+                match self.files.append_to(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => break other?,
+                }
+                // Another producer may create it, or the engine claim it, between the two calls.
+                match self.files.create_for_group(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => break other?,
+                }
+            };
+            file.append(&[b"\n", line.as_slice(), b"\n"].concat())?;
+            if durable {
+                file.sync_data()?;
+                self.files.sync_dir(&self.layout.inbox)?;
+            }
+            Ok(())
+        };
+        write().map_err(|source| ProduceError::Io { path: path.clone(), source })?;
+        Ok(path)
+    }
+
+    /// Writes `events` as a finished file and renames it into `in/`: all of them appear at once, durably.
+    pub fn drop_file(&self, name: &str, events: &[&[u8]]) -> Result<PathBuf, ProduceError> {
+        let file_name = file_name(name)?;
+        let mut bytes = Vec::new();
+        for event in events {
+            bytes.extend_from_slice(&self.one_line(event)?);
+            bytes.push(b'\n');
+        }
+        let (draft, path) = (self.layout.tmp.join(&file_name), self.layout.inbox.join(&file_name));
+        let write = || {
+            ignore_missing(self.files.unlink(&draft))?;
+            let mut file = self.files.create_for_group(&draft)?;
+            file.append(&bytes)?;
+            file.sync_data()?;
+            self.files.rename_new(&draft, &path)?;
+            self.files.sync_dir(&self.layout.inbox)
+        };
+        write().map_err(|source| ProduceError::Io { path: path.clone(), source })?;
+        Ok(path)
+    }
+
+    /// The event as one line. JSON has line ends only between tokens, where a space means the same.
+    fn one_line(&self, event: &[u8]) -> Result<Vec<u8>, ProduceError> {
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let event = event.trim_ascii();
+        if event.len() > self.max_line {
+            return Err(ProduceError::TooLong { len: event.len(), max: self.max_line });
+        }
+        let nowhere = Position { segment: SegmentId(0), offset: 0 };
+        let check = |text: &[u8]| parse_line(text, nowhere, 0, Timestamp::default()).map_err(ProduceError::NotAnEvent);
+        check(event)?;
+        let mut line = event.to_vec();
+        if line.iter().any(is_break) {
+            line.iter_mut().filter(|byte| is_break(byte)).for_each(|byte| *byte = b' ');
+            check(&line)?;
+        }
+        Ok(line)
+    }
+}
+
+fn file_name(name: &str) -> Result<String, ProduceError> {
+    let file_name = format!("{name}.ndjson");
+    let is_plain = spool_stem(file_name.as_ref()).is_some_and(|stem| stem == name) && !name.is_empty();
+    if is_plain { Ok(file_name) } else { Err(ProduceError::BadName { name: name.to_owned() }) }
+}

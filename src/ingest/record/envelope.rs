@@ -1,0 +1,110 @@
+//! One pass over the top level of an event: which fields it has and where their raw bytes lie. No value is decoded and
+//! no tree is built, so `data` costs one scan whatever it holds.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The raw JSON of each field the engine reads, borrowed from the line.
+#[derive(Default)]
+pub(super) struct Envelope<'a> {
+    pub(super) event_type: Option<&'a str>,
+    pub(super) data: Option<&'a str>,
+    pub(super) data_base64: Option<&'a str>,
+    pub(super) old: Option<&'a str>,
+    pub(super) id: Option<&'a str>,
+    pub(super) tenant: Option<&'a str>,
+    pub(super) time: Option<&'a str>,
+    pub(super) key: Option<&'a str>,
+    pub(super) subject: Option<&'a str>,
+    pub(super) operation: Option<&'a str>,
+    pub(super) trigger: Option<&'a str>,
+    pub(super) traceparent: Option<&'a str>,
+    pub(super) specversion: Option<&'a str>,
+    keys: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Envelope<'a> {
+    /// A key that occurs more than once. Sorting keeps a line of a hundred thousand keys from costing their square.
+    pub(super) fn duplicate_key(&self) -> Option<&str> {
+        let mut keys: Vec<&str> = self.keys.iter().map(AsRef::as_ref).collect();
+        keys.sort_unstable();
+        keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    }
+
+    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
+        Some(match key {
+            "type" => &mut self.event_type,
+            "data" => &mut self.data,
+            "data_base64" => &mut self.data_base64,
+            "old" => &mut self.old,
+            "id" => &mut self.id,
+            "tenant" => &mut self.tenant,
+            "time" => &mut self.time,
+            "key" => &mut self.key,
+            "subject" => &mut self.subject,
+            "operation" => &mut self.operation,
+            "trigger" => &mut self.trigger,
+            "traceparent" => &mut self.traceparent,
+            "specversion" => &mut self.specversion,
+            _ => return None,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Envelope<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("one JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut envelope = Envelope::default();
+                while let Some(Key(key)) = map.next_key()? {
+                    let value: &RawValue = map.next_value()?;
+                    if let Some(slot) = envelope.slot(&key) {
+                        *slot = Some(value.get());
+                    }
+                    envelope.keys.push(key);
+                }
+                Ok(envelope)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// An object key, borrowed unless it holds escapes.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl<'de> Visitor<'de> for Text {
+            type Value = Key<'de>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a field name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}

@@ -1,0 +1,136 @@
+//! The end of archived segments: by age and by size, oldest first. Lines somebody still needs are kept apart first, so
+//! one stuck delivery never holds a whole file.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+
+use crate::model::{SegmentId, Timestamp};
+
+use super::error::IngestError;
+use super::layout::ignore_missing;
+use super::remnant;
+use super::shelf::Archived;
+use super::status::ProblemKind;
+use super::tailer::Ingest;
+
+/// Segments removed per call, so that a call stays short.
+const MAX_REMOVALS: usize = 64;
+
+impl Ingest {
+    /// Removes what retention no longer keeps; the ids of the segments that are gone as files.
+    ///
+    /// `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
+    /// before a segment goes, and again until a remnant can go.
+    pub fn retain(
+        &mut self,
+        now: Timestamp,
+        needed: &dyn Fn(SegmentId) -> Vec<u64>,
+    ) -> Result<Vec<SegmentId>, IngestError> {
+        if self.has_failed {
+            return Err(IngestError::Stopped);
+        }
+        let result = self.remove_old(now, needed);
+        self.has_failed |= result.is_err();
+        result
+    }
+
+    fn remove_old(
+        &mut self,
+        now: Timestamp,
+        needed: &dyn Fn(SegmentId) -> Vec<u64>,
+    ) -> Result<Vec<SegmentId>, IngestError> {
+        let mut removed = Vec::new();
+        let mut dirs = BTreeSet::new();
+        let suspects: Vec<_> = self.shelf.suspects.iter().map(|(id, since)| (*since, *id)).collect();
+        for key in suspects {
+            self.take_back_if_grown(key, now, &mut dirs);
+        }
+        for _ in 0..MAX_REMOVALS {
+            let Some((&key, oldest)) = self.shelf.archived.first_key_value() else {
+                break;
+            };
+            let is_over_age = now.since(oldest.since) >= self.settings.retention_age;
+            let is_over_size = self.shelf.archived_bytes > self.settings.retention_size;
+            if !is_over_age && !is_over_size {
+                break;
+            }
+            if self.take_back_if_grown(key, now, &mut dirs) {
+                continue;
+            }
+            let Some(archived) = self.shelf.take_archived(key) else {
+                break;
+            };
+            match self.remove(key.1, &archived, &needed(key.1), &mut dirs)? {
+                Ok(()) => removed.push(key.1),
+                Err(error) => {
+                    let detail = format!("cannot be removed from the archive: {error}; it is tried again");
+                    self.problems.set(ProblemKind::Unreadable, &archived.path, detail, now);
+                    self.shelf.archive(key.1, archived);
+                    break;
+                }
+            }
+        }
+        self.drop_remnants(needed, &mut dirs);
+        self.sync(&dirs)?;
+        Ok(removed)
+    }
+
+    fn remove(
+        &mut self,
+        id: SegmentId,
+        archived: &Archived,
+        needed: &[u64],
+        dirs: &mut BTreeSet<PathBuf>,
+    ) -> Result<io::Result<()>, IngestError> {
+        if !needed.is_empty() {
+            match remnant::write(self.files.as_ref(), &self.layout, id, &archived.path, needed) {
+                Ok(()) => {}
+                Err(remnant::WriteError::Passing(error)) => return Ok(Err(error)),
+                Err(remnant::WriteError::Fatal(error)) => return Err(error),
+            }
+            self.shelf.remnants.insert(id);
+        }
+        if let Err(error) = ignore_missing(self.files.unlink(&archived.path)) {
+            return Ok(Err(error));
+        }
+        self.problems.clear(ProblemKind::Unreadable, &archived.path);
+        self.index.remove(id);
+        dirs.extend(archived.path.parent().map(PathBuf::from));
+        Ok(Ok(()))
+    }
+
+    /// Moves an archived segment that grew back into `claimed/`; only one whose end was not proven can.
+    fn take_back_if_grown(
+        &mut self,
+        key: (Timestamp, SegmentId),
+        now: Timestamp,
+        dirs: &mut BTreeSet<PathBuf>,
+    ) -> bool {
+        let Some(archived) = self.shelf.archived.get(&key) else {
+            return false;
+        };
+        let has_grown = self.files.stat(&archived.path).is_ok_and(|stat| stat.len > archived.consumed);
+        let (from, consumed) = (archived.path.clone(), archived.consumed);
+        let to = self.layout.claimed.join(from.file_name().unwrap_or_default());
+        if !has_grown || self.files.rename_new(&from, &to).is_err() {
+            return false;
+        }
+        dirs.extend(from.parent().map(PathBuf::from));
+        dirs.insert(self.layout.claimed.clone());
+        self.shelf.take_archived(key);
+        self.index.set(key.1, to.clone());
+        self.read_on(key.1, to, consumed, now);
+        true
+    }
+
+    fn drop_remnants(&mut self, needed: &dyn Fn(SegmentId) -> Vec<u64>, dirs: &mut BTreeSet<PathBuf>) {
+        let idle: Vec<_> = self.shelf.remnants.iter().copied().filter(|id| needed(*id).is_empty()).collect();
+        for id in idle.into_iter().take(MAX_REMOVALS) {
+            if ignore_missing(self.files.unlink(&remnant::path(&self.layout, id))).is_ok() {
+                self.shelf.remnants.remove(&id);
+                dirs.insert(self.layout.remnants.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The taking-in of events: one `tick` finds new files, copies logs, reads whole lines in turns, judges them, and hands
+//! out what is durable. It never waits and owns no thread.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::env::{FileLock, Files};
+use crate::model::{SegmentId, Seq, Timestamp};
+
+use super::claim::Inbox;
+use super::error::IngestError;
+use super::index::SegmentIndex;
+use super::layout::Layout;
+use super::log::LogSource;
+use super::quarantine::QuarantineWriter;
+use super::segment::Segment;
+use super::settings::IngestSettings;
+use super::shelf::Shelf;
+use super::status::Problems;
+use super::stream::Stream;
+use super::tick::{Batch, Next, Resume, Tick};
+
+/// What one tick reads at most.
+pub(super) const TICK_BYTES: u64 = 4 << 20;
+const TICK_EVENTS: usize = 4096;
+/// Streams looked at per tick.
+const TICK_STREAMS: usize = 512;
+
+/// A time that never goes back: the sum of the steps of the wall clock, backward ones left out.
+#[derive(Default)]
+struct EngineTime {
+    last: Option<Timestamp>,
+    at: Duration,
+}
+
+impl EngineTime {
+    fn advance(&mut self, now: Timestamp) -> Duration {
+        self.at += self.last.map_or(Duration::ZERO, |last| now.since(last));
+        self.last = Some(now);
+        self.at
+    }
+}
+
+/// The spool and the logs of one engine.
+pub struct Ingest {
+    pub(super) settings: IngestSettings,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) layout: Layout,
+    _lock: FileLock,
+    pub(super) spool_id: Option<Uuid>,
+    time: EngineTime,
+    pub(super) inbox: Inbox,
+    pub(super) streams: HashMap<String, Stream>,
+    /// The streams in the order they are looked at.
+    pub(super) ring: VecDeque<String>,
+    pub(super) logs: Vec<LogSource>,
+    pub(super) shelf: Shelf,
+    pub(super) quarantine: QuarantineWriter,
+    pub(super) index: SegmentIndex,
+    pub(super) problems: Problems,
+    pub(super) next_seq: Seq,
+    pub(super) last_segment: Option<SegmentId>,
+    pub(super) random: fastrand::Rng,
+    pub(super) buffer: Vec<u8>,
+    pub(super) open_files: usize,
+    pub(super) has_failed: bool,
+}
+
+/// The running sums of one tick.
+pub(super) struct TickState {
+    pub(super) now: Timestamp,
+    pub(super) at: Duration,
+    pub(super) batches: Vec<Batch>,
+    pub(super) bytes_left: u64,
+    pub(super) events_left: usize,
+    /// Lines rejected so far.
+    pub(super) rejected: usize,
+    pub(super) is_more: bool,
+    next: Duration,
+}
+
+impl TickState {
+    /// Asks for a tick at `at`.
+    pub(super) fn wake_at(&mut self, at: Duration) {
+        self.next = self.next.min(at);
+    }
+}
+
+impl Ingest {
+    /// Locks the spool, makes what is missing of it and finds the segments of the run before.
+    pub fn open(
+        settings: IngestSettings,
+        files: Arc<dyn Files>,
+        resume: Resume,
+        now: Timestamp,
+    ) -> Result<Self, IngestError> {
+        let layout = Layout::of(&settings.dir);
+        let mut random = fastrand::Rng::with_seed(settings.seed);
+        let lock = layout.prepare(files.as_ref(), random.u64(..))?;
+        let mut time = EngineTime::default();
+        time.advance(now);
+        let mut cursors = resume.log_cursors.clone();
+        cursors.retain(|cursor| !cursor.finished);
+        let logs = settings
+            .logs
+            .iter()
+            .map(|log| {
+                let own = cursors.iter().filter(|cursor| cursor.log == log.name).cloned().collect();
+                LogSource::new(log.clone(), own)
+            })
+            .collect();
+        let mut ingest = Self {
+            spool_id: layout.spool_id(files.as_ref()),
+            _lock: lock,
+            time,
+            inbox: Inbox::default(),
+            streams: HashMap::new(),
+            ring: VecDeque::new(),
+            logs,
+            shelf: Shelf::default(),
+            quarantine: QuarantineWriter::new(Arc::clone(&files), layout.quarantine.clone()),
+            index: SegmentIndex::default(),
+            problems: Problems::default(),
+            next_seq: resume.next_seq.max(1),
+            last_segment: resume.last_segment.max(resume.consumed.keys().max().copied()),
+            random,
+            buffer: Vec::new(),
+            open_files: 0,
+            has_failed: false,
+            settings,
+            files,
+            layout,
+        };
+        let newest = ingest.resume(&resume, now)?;
+        ingest.last_segment = ingest.last_segment.max(newest);
+        Ok(ingest)
+    }
+
+    /// Does a bounded piece of work. Every byte the batches speak of is on disk, and so are the quarantine's records;
+    /// the caller makes the extents durable before anything is sent, or re-opens the spool if it cannot.
+    pub fn tick(&mut self, now: Timestamp) -> Result<Tick, IngestError> {
+        if self.has_failed {
+            return Err(IngestError::Stopped);
+        }
+        let result = self.run(now);
+        self.has_failed = result.is_err();
+        result
+    }
+
+    fn run(&mut self, now: Timestamp) -> Result<Tick, IngestError> {
+        let at = self.time.advance(now);
+        let mut tick = TickState {
+            now,
+            at,
+            batches: Vec::new(),
+            bytes_left: TICK_BYTES,
+            events_left: TICK_EVENTS,
+            rejected: 0,
+            is_more: false,
+            next: at + self.settings.scan_interval,
+        };
+        self.claim_waiting(&mut tick)?;
+        self.copy_logs(&mut tick)?;
+        let looks = self.ring.len().min(TICK_STREAMS);
+        for _ in 0..looks {
+            if tick.bytes_left == 0 || tick.events_left == 0 {
+                tick.is_more = true;
+                break;
+            }
+            let Some(key) = self.ring.pop_front() else { break };
+            if self.visit(&key, &mut tick)? {
+                self.ring.push_back(key);
+            }
+        }
+        if self.ring.len() > TICK_STREAMS {
+            let share = TICK_STREAMS as f64 / self.ring.len() as f64;
+            tick.wake_at(at + self.settings.scan_interval.mul_f64(share));
+        }
+        self.quarantine.flush()?;
+        let next = if tick.is_more { Next::Now } else { Next::At(now.plus(tick.next.saturating_sub(at))) };
+        Ok(Tick { batches: tick.batches, next })
+    }
+
+    pub(super) fn fresh_id(&mut self, now: Timestamp) -> SegmentId {
+        let id = SegmentId::next(now, self.last_segment, self.random.u64(..));
+        self.last_segment = Some(id);
+        id
+    }
+
+    pub(super) fn stream(&mut self, key: &str) -> &mut Stream {
+        self.streams.entry(key.to_owned()).or_insert_with(|| {
+            self.ring.push_back(key.to_owned());
+            Stream::new()
+        })
+    }
+
+    pub(super) fn push_segment(&mut self, key: &str, segment: Segment) {
+        self.stream(key).segments.push_back(segment);
+    }
+
+    pub(super) fn engine_time(&self) -> Duration {
+        self.time.at
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole runs over real files, with time moved by hand.
