@@ -24,21 +24,32 @@ pub fn config_file(global: &Global) -> Result<PathBuf, CliError> {
     })
 }
 
-/// The engine's socket: `--socket`, else `[admin] socket`.
+/// The engine's socket: `--socket`, else `[admin] socket`, else in `[state] dir`.
 pub fn socket(global: &Global) -> Result<PathBuf, CliError> {
     match &global.socket {
         Some(path) => Ok(path.clone()),
-        None => place(&config_file(global)?, "admin", "socket", "state/spoolhook.sock"),
+        None => {
+            let config = config_file(global)?;
+            match place(&config, "admin", "socket")? {
+                Some(path) => Ok(path),
+                None => Ok(place(&config, "state", "dir")?.unwrap_or(beside(&config, "state")).join("spoolhook.sock")),
+            }
+        }
     }
 }
 
 /// The directory producers write under: `[spool] dir`.
 pub fn spool(global: &Global) -> Result<PathBuf, CliError> {
-    place(&config_file(global)?, "spool", "dir", "spool")
+    let config = config_file(global)?;
+    Ok(place(&config, "spool", "dir")?.unwrap_or(beside(&config, "spool")))
+}
+
+fn beside(config: &Path, name: &str) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join(name)
 }
 
 /// The path at `[table] key`, the last file that says it winning, relative to the configuration's directory.
-fn place(config: &Path, table: &str, key: &str, default: &str) -> Result<PathBuf, CliError> {
+fn place(config: &Path, table: &str, key: &str) -> Result<Option<PathBuf>, CliError> {
     let base = config.parent().unwrap_or(Path::new(""));
     let mut found = None;
     for file in std::iter::once(config.to_owned()).chain(fragments(base)) {
@@ -57,7 +68,7 @@ fn place(config: &Path, table: &str, key: &str, default: &str) -> Result<PathBuf
             found = Some(base.join(path));
         }
     }
-    Ok(found.unwrap_or_else(|| base.join(default)))
+    Ok(found)
 }
 
 fn fragments(base: &Path) -> Vec<PathBuf> {
@@ -85,6 +96,8 @@ mod tests {
         fs::write(&config, "[spool]\ndir = \"events\"\n[[subscription]]\nbroken = true\n").unwrap();
         assert_eq!(spool(&global(config.clone())).unwrap(), dir.path().join("events"));
         assert_eq!(socket(&global(config.clone())).unwrap(), dir.path().join("state/spoolhook.sock"));
+        fs::write(&config, "[spool]\ndir = \"events\"\n[state]\ndir = \"/var/s\"\n").unwrap();
+        assert_eq!(socket(&global(config.clone())).unwrap(), Path::new("/var/s/spoolhook.sock"));
         fs::create_dir(dir.path().join("conf.d")).unwrap();
         fs::write(dir.path().join("conf.d/10.toml"), "[admin]\nsocket = \"/run/s.sock\"\n").unwrap();
         assert_eq!(socket(&global(config)).unwrap(), Path::new("/run/s.sock"));

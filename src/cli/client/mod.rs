@@ -5,7 +5,7 @@ mod refusal;
 mod socket;
 mod sse;
 
-use std::io::BufRead;
+use std::io;
 
 use serde::de::DeserializeOwned;
 
@@ -21,8 +21,11 @@ pub trait EngineClient {
     fn call(&self, method: &str, path: &str, body: &[u8]) -> Result<Reply, CliError>;
 
     /// Opens a stream that ends when the engine does; a refusal is an `Err`.
-    fn stream(&self, path: &str) -> Result<Box<dyn BufRead + Send>, CliError>;
+    fn stream(&self, path: &str) -> Result<Lines, CliError>;
 }
+
+/// The lines of a stream, as they come.
+pub type Lines = Box<dyn Iterator<Item = io::Result<String>> + Send>;
 
 /// Status and body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +42,15 @@ pub struct Answer<T> {
 }
 
 impl Reply {
+    /// The error that an answer other than 2xx means.
+    pub fn refusal(&self) -> CliError {
+        refusal::error_of(self)
+    }
+
     /// Reads a 2xx answer; anything else becomes the error it describes.
     pub fn read<T: DeserializeOwned>(self) -> Result<Answer<T>, CliError> {
         if !(200..300).contains(&self.status) {
-            return Err(refusal::error_of(&self));
+            return Err(self.refusal());
         }
         match serde_json::from_slice(&self.body) {
             Ok(value) => Ok(Answer { value, json: self.body }),

@@ -1,6 +1,6 @@
 //! Reading server-sent events (WHATWG HTML, section 9.2.6), as far as our own engine writes them.
 
-use std::io::{self, BufRead};
+use std::io;
 
 /// One event: its name and its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,25 +9,19 @@ pub struct Frame {
     pub data: String,
 }
 
-/// Longest line that is read.
-const LINE_BYTES_MAX: u64 = 1 << 20;
+/// The events of a stream of lines, until it ends.
+pub struct Frames<L>(pub L);
 
-/// The events of a stream, until it ends.
-pub struct Frames<R>(pub R);
-
-impl<R: BufRead> Iterator for Frames<R> {
+impl<L: Iterator<Item = io::Result<String>>> Iterator for Frames<L> {
     type Item = io::Result<Frame>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut frame = Frame::default();
         loop {
-            let mut line = String::new();
-            match io::Read::take(&mut self.0, LINE_BYTES_MAX).read_line(&mut line) {
-                Ok(0) => return None,
-                Ok(_) => {}
+            let line = match self.0.next()? {
+                Ok(line) => line,
                 Err(error) => return Some(Err(error)),
-            }
-            let line = line.trim_end_matches(['\n', '\r']);
+            };
             match line.split_once(':') {
                 _ if line.is_empty() && frame != Frame::default() => return Some(Ok(frame)),
                 Some(("event", value)) => frame.event = value.trim_start().to_owned(),
@@ -45,7 +39,7 @@ mod tests {
     #[test]
     fn comments_are_passed_over() {
         let text = ":\n\nevent: attempt\ndata: {\"a\":1}\n\n: beat\n\nevent: gap\ndata: {}\n\ndata: torn";
-        let frames: Vec<_> = Frames(text.as_bytes()).map(|frame| frame.unwrap()).collect();
+        let frames: Vec<_> = Frames(text.lines().map(|line| Ok(line.to_owned()))).map(|frame| frame.unwrap()).collect();
         assert_eq!(frames[0], Frame { event: "attempt".into(), data: "{\"a\":1}".into() });
         assert_eq!(frames[1].event, "gap");
         assert_eq!(frames.len(), 2);

@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let file = args.file.map_or_else(|| places::config_file(&context.global), Ok)?;
-    let report = config::check(&file)?;
+    let report = config::check(&file);
     let refused = report.errors > 0 || (args.deny_warnings && report.warnings > 0);
     if context.out.is_human() {
         // The diagnostics are the answer, and the answer is data.
@@ -36,7 +36,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
 }
 
 fn render(report: &CheckReport, refused: bool) -> String {
-    let file = report.files.first().map(|file| file.display().to_string()).unwrap_or_default();
+    let file = &report.file;
     let mut counts = Vec::new();
     if report.errors > 0 {
         counts.push(plural(report.errors, "error"));
@@ -47,9 +47,9 @@ fn render(report: &CheckReport, refused: bool) -> String {
     if refused {
         return format!("{}{file}: {}\n", report.text, counts.join(", "));
     }
-    let fragments = match report.files.len() {
-        0 | 1 => String::new(),
-        files => format!(" + {} in conf.d", plural(files as u64 - 1, "file")),
+    let fragments = match report.fragments {
+        0 => String::new(),
+        number => format!(" + {} in conf.d", plural(number, "file")),
     };
     let mut parts = vec![plural(report.subscriptions, "subscription")];
     parts.extend(counts);
@@ -62,11 +62,8 @@ mod tests {
 
     #[test]
     fn the_summary_says_how_it_went() {
-        let mut report = CheckReport {
-            files: vec!["c.toml".into(), "conf.d/a.toml".into()],
-            subscriptions: 1,
-            ..CheckReport::default()
-        };
+        let mut report =
+            CheckReport { file: "c.toml".into(), fragments: 1, subscriptions: 1, ..CheckReport::default() };
         assert_eq!(render(&report, false), "ok    c.toml + 1 file in conf.d   1 subscription\n");
         report.errors = 5;
         report.warnings = 1;

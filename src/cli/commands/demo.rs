@@ -1,12 +1,11 @@
 //! `demo`: engine, receiver and sample events in a directory that goes away again.
 
-use std::io::BufRead;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, select};
 
-use super::super::client::{EngineClient, Frames, SocketClient};
+use super::super::client::{EngineClient, Frames, Lines, SocketClient};
 use super::super::context::Context;
 use super::super::demo::{Home, SAMPLES, config};
 use super::super::error::{CliError, ExitKind, reason};
@@ -28,7 +27,7 @@ pub struct Args {
     exit_after: Option<u64>,
 }
 
-/// One request in five is answered 503, so that a retry is seen.
+/// One request in five is answered 500, so that a retry is seen.
 const FAIL_RATE: f64 = 0.2;
 
 /// Between two sample events.
@@ -38,7 +37,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let home = Home::create(&format!("{}-{}", std::process::id(), context.now().0))?;
     let signals = watch_signals()
         .map_err(|error| CliError::new(ExitKind::Io, format!("cannot watch for signals: {}", reason(&error))))?;
-    let receiver = receiver::start(Behaviour {
+    let behaviour = Behaviour {
         address: ([127, 0, 0, 1], 0).into(),
         status: 200,
         delay: Duration::ZERO,
@@ -47,7 +46,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         secrets: vec![config::secret()],
         dialect: None,
         save: None,
-    })?;
+    };
+    let receiver = receiver::start(behaviour, fastrand::u64(..))?;
     let file = home.path().join("config.toml");
     std::fs::write(&file, config::text(receiver.address(), home.path()))
         .map_err(|error| CliError::file("write", &file, &error))?;
@@ -58,7 +58,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
 
     let spool = home.path().join("spool");
     context.out.say(&format!("engine     spool {}", spool.display()));
-    context.out.say(&format!("receiver   http://{}   answers 200, but one request in five 503", receiver.address()));
+    context.out.say(&format!("receiver   http://{}   answers 200, but one request in five 500", receiver.address()));
     context.out.say(&format!(
         "your own   spoolhook send invoice.paid -d '{{\"total\":1}}' --tenant umbra --spool {}",
         spool.display()
@@ -76,7 +76,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
 }
 
 /// The stream's messages on a channel, until it ends.
-fn follow(stream: Box<dyn BufRead + Send>) -> Receiver<Result<Live, CliError>> {
+fn follow(stream: Lines) -> Receiver<Result<Live, CliError>> {
     let (sender, receiver) = bounded(64);
     thread::spawn(move || {
         for frame in Frames(stream) {

@@ -34,7 +34,7 @@ pub struct Args {
     /// Wait before every answer
     #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = when::duration)]
     delay: Duration,
-    /// Answer this share of requests 503, from 0 to 1
+    /// Answer this share of requests 500, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     fail_rate: f64,
     /// Take requests and never answer
@@ -83,7 +83,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         save: args.save,
     };
     let manner = manner(&behaviour);
-    let receiver = receiver::start(behaviour)?;
+    let receiver = receiver::start(behaviour, fastrand::u64(..))?;
     context.out.say(&format!("listening on http://{}  {manner}  (^C to stop)", receiver.address()));
     loop {
         select! {
@@ -106,7 +106,7 @@ fn manner(behaviour: &Behaviour) -> String {
         text.push_str(&format!(" after {} ms", behaviour.delay.as_millis()));
     }
     if behaviour.fail_rate > 0.0 {
-        text.push_str(&format!(", {} % of the time 503", (behaviour.fail_rate * 100.0).round()));
+        text.push_str(&format!(", {} % of the time 500", (behaviour.fail_rate * 100.0).round()));
     }
     text
 }
@@ -136,7 +136,11 @@ fn render(request: &Received, zone: &TimeZone) -> String {
     if let Verdict::Bad(reason) = &request.signature {
         text.push_str(&format!("\n          help: {}", clean(reason)));
     }
-    format!("{text}\n{}\n", clean(&String::from_utf8_lossy(&request.body)))
+    text.push('\n');
+    if !request.body.is_empty() {
+        text.push_str(&format!("{}\n", clean(&String::from_utf8_lossy(&request.body))));
+    }
+    text
 }
 
 fn json_of(request: &Received) -> Value {

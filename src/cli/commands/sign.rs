@@ -40,13 +40,12 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let message = Message {
-        dialect: args.dialect,
         secrets: args.secret_file.iter().map(|file| secret::read(file)).collect::<Result<_, _>>()?,
         id: args.id,
         at: args.time.unwrap_or_else(|| context.now()),
         body: body(&args.data)?,
     };
-    let headers = signature::sign(&message)?;
+    let headers = signature::sign(&args.dialect, &message)?;
     if context.out.is_human() {
         return context.out.text(&headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect::<String>());
     }

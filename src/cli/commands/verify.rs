@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::context::Context;
 use super::super::error::{CliError, ExitKind};
-use super::super::glue::signature::{self, Message, Verdict};
+use super::super::glue::signature::{self, Verdict};
 use super::super::human::clean;
 use super::super::secret;
 use super::super::style::{Tone, paint};
@@ -18,9 +18,9 @@ use super::super::style::{Tone, paint};
   spoolhook verify --dialect umbra --secret-file key -H 'X-Webhook-Signature: 5f2c...' < body.json
   spoolhook verify --secret-file key -H \"$(cat headers.txt)\" -d @body.json")]
 pub struct Args {
-    /// Whose signature
-    #[arg(long, default_value = "standard")]
-    dialect: String,
+    /// Whose signature [default: told by the headers]
+    #[arg(long)]
+    dialect: Option<String>,
     /// The secret, in a file; may be repeated
     #[arg(long, value_name = "FILE", required = true)]
     secret_file: Vec<PathBuf>,
@@ -34,14 +34,8 @@ pub struct Args {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let headers = parse_headers(&args.headers)?;
-    let message = Message {
-        dialect: args.dialect,
-        secrets: args.secret_file.iter().map(|file| secret::read(file)).collect::<Result<_, _>>()?,
-        id: String::new(),
-        at: context.now(),
-        body: body(&args.data)?,
-    };
-    let verdict = signature::verify(&message, &headers)?;
+    let secrets = args.secret_file.iter().map(|file| secret::read(file)).collect::<Result<Vec<_>, _>>()?;
+    let verdict = signature::verify(args.dialect.as_deref(), &headers, &body(&args.data)?, &secrets, context.now())?;
     report(&verdict, context)
 }
 

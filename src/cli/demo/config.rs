@@ -108,14 +108,27 @@ order_by = "key"
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
-    fn the_configuration_is_toml_and_names_its_places() {
+    fn the_configuration_is_valid_and_names_its_places() {
         let text = text("127.0.0.1:9000".parse().unwrap(), Path::new("/tmp/d"));
-        let table: toml::Table = toml::from_str(&text).unwrap();
-        assert_eq!(table["spool"]["dir"].as_str(), Some("/tmp/d/spool"));
-        assert_eq!(table["subscription"].as_array().map(Vec::len), Some(6));
         assert!(!text.contains('@'), "{text}");
-        assert!(text.contains(secret().expose()));
+        let loaded = config::load_text(Path::new("/tmp/d/config.toml"), text, &|_| None);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(loaded.config.subscriptions.len(), 6);
+        assert_eq!(loaded.config.spool.dir, Path::new("/tmp/d/spool"));
+        let warnings: Vec<String> = loaded.warnings.iter().map(|problem| problem.to_string()).collect();
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_product_gets_its_events() {
+        let text = text("127.0.0.1:9000".parse().unwrap(), Path::new("/tmp/d"));
+        let loaded = config::load_text(Path::new("/tmp/d/config.toml"), text, &|_| None).unwrap();
+        for subscription in &loaded.config.subscriptions {
+            let dialect = loaded.config.dialects.get(&subscription.dialect).unwrap();
+            assert!(dialect.bind(subscription).is_ok(), "{}", subscription.name);
+        }
     }
 }

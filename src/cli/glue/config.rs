@@ -1,45 +1,61 @@
 //! The `config` room, as `check` sees it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::super::error::{CliError, ExitKind};
 use crate::config::{self, Problem, problems_json};
 
 /// What reading a configuration found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CheckReport {
-    /// The file and the fragments merged with it, in that order.
-    pub files: Vec<PathBuf>,
+    /// As it was named.
+    pub file: String,
+    /// Files of `conf.d` merged with it; not counted when there are errors.
+    pub fragments: u64,
     pub subscriptions: u64,
     pub errors: u64,
     pub warnings: u64,
-    /// Every diagnostic with its place and caret, coloured, each followed by an empty line; no summary.
+    /// Every diagnostic with its place and caret, each followed by an empty line; no summary.
     pub text: String,
     /// `{"errors":[...],"warnings":[...]}`.
     pub json: Value,
 }
 
-fn report(files: Vec<PathBuf>, subscriptions: usize, errors: &[Problem], warnings: &[Problem]) -> CheckReport {
+/// Reads and judges the configuration at `path`, the `conf.d` beside it, and the files it names.
+pub fn check(path: &Path) -> CheckReport {
+    let (fragments, subscriptions, errors, warnings) = match config::load(path) {
+        Ok(loaded) => {
+            let dir = path.with_file_name("conf.d");
+            let merged = loaded.config.files.iter().filter(|file| file.parent() == Some(&dir));
+            (merged.count() as u64, loaded.config.subscriptions.len() as u64, Vec::new(), loaded.warnings)
+        }
+        Err(problems) => (0, 0, problems.errors, problems.warnings),
+    };
     CheckReport {
-        files,
-        subscriptions: subscriptions as u64,
+        file: path.display().to_string(),
+        fragments,
+        subscriptions,
         errors: errors.len() as u64,
         warnings: warnings.len() as u64,
-        text: errors.iter().chain(warnings).map(|problem| format!("{problem}\n")).collect(),
-        json: problems_json(errors, warnings),
+        text: errors.iter().chain(&warnings).map(|problem: &Problem| format!("{problem}\n")).collect(),
+        json: problems_json(&errors, &warnings),
     }
 }
 
-/// Reads and judges the configuration at `path`, its `conf.d` beside it, and the files it names. Problems in it are a
-/// report; `Err` means that the file itself cannot be read.
-pub fn check(path: &Path) -> Result<CheckReport, CliError> {
-    if let Err(error) = std::fs::metadata(path) {
-        return Err(CliError::new(ExitKind::BadConfig, format!("cannot read {}: {error}", path.display())));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_file_is_a_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "[[subscription]]\nname = \"a\"\nurl = \"https://a.example/\"\nevent = [\"x\"]\n")
+            .unwrap();
+        let report = check(&file);
+        assert!(report.errors > 0 && report.text.contains("config.toml:4:1"), "{}", report.text);
+        assert_eq!(report.json["errors"].as_array().map(Vec::len), Some(report.errors as usize));
+        assert!(check(&dir.path().join("none.toml")).errors > 0);
     }
-    Ok(match config::load(path) {
-        Ok(loaded) => report(loaded.config.files, loaded.config.subscriptions.len(), &[], &loaded.warnings),
-        Err(problems) => report(vec![path.to_owned()], 0, &problems.errors, &problems.warnings),
-    })
 }

@@ -67,7 +67,8 @@ mod tests {
             assert_eq!(fs::metadata(home.join(name)).unwrap().permissions().mode() & 0o7777, mode, "{name}");
         }
         assert_eq!(fs::metadata(home.join("secrets/example.key")).unwrap().permissions().mode() & 0o777, 0o600);
-        toml::from_str::<toml::Table>(&fs::read_to_string(home.join("config.toml")).unwrap()).unwrap();
+        let loaded = crate::config::load(&home.join("config.toml")).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings[0]);
         assert_eq!(write(&home).unwrap_err().kind, ExitKind::No);
     }
 }
