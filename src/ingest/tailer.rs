@@ -162,6 +162,7 @@ impl Ingest {
             is_more: false,
             next: at + self.settings.scan_interval,
         };
+        self.problems.forget_old(now);
         self.claim_waiting(&mut tick)?;
         self.copy_logs(&mut tick)?;
         let looks = self.ring.len().min(TICK_STREAMS);
