@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::env::{FileKind, Files, Stat};
 use crate::model::{SegmentId, Timestamp};
 
-use super::error::IngestError;
 use super::index::SegmentIndex;
 use super::layout::{Layout, ignore_missing};
 use super::names::{Origin, segment_name, spool_stem};
@@ -83,29 +82,28 @@ impl Inbox {
 
     /// Renames `candidate` into `claimed/`; `None` when it cannot be claimed now (reported) or is a second name.
     /// The rename is durable only after both directories are synced.
-    pub(super) fn claim(
-        &mut self,
-        candidate: &Candidate,
-        id: SegmentId,
-        run: &mut ClaimRun<'_>,
-    ) -> Result<Option<PathBuf>, IngestError> {
+    pub(super) fn claim(&mut self, candidate: &Candidate, id: SegmentId, run: &mut ClaimRun<'_>) -> Option<PathBuf> {
         let path = &candidate.path;
         if candidate.stat.nlink > 1 && self.is_second_name(&candidate.stat, run) {
-            let detail = "a second name of a file that is being read; the name was removed, write each file once";
+            let detail = match ignore_missing(run.files.unlink(path)) {
+                Ok(()) => {
+                    "a second name of a file that is being read; the name was removed, write each file once".into()
+                }
+                Err(error) => format!("a second name of a file that is being read, and cannot be removed: {error}"),
+            };
             run.problems.set(ProblemKind::HardLink, path, detail, run.now);
-            ignore_missing(run.files.unlink(path)).map_err(IngestError::layout(path))?;
-            return Ok(None);
+            return None;
         }
         // A file we cannot read stays where its owner can see and mend it.
         let claimed = run.layout.claimed.join(segment_name(id, &Origin::Spool { stem: candidate.stem.clone() }));
         let renamed = run.files.open(path).and_then(|_| run.files.rename_new(path, &claimed));
         match renamed {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let detail = format!("cannot be claimed: {error}; give the engine's user access to it");
                 run.problems.set(ProblemKind::Unreadable, path, detail, run.now);
-                return Ok(None);
+                return None;
             }
         }
         run.problems.clear(ProblemKind::Unreadable, path);
@@ -114,7 +112,7 @@ impl Inbox {
             let detail = "the file has a second name, so its end cannot be proven; it is sealed after long silence";
             run.problems.set(ProblemKind::HardLink, path, detail, run.now);
         }
-        Ok(Some(claimed))
+        Some(claimed)
     }
 }
 

@@ -44,7 +44,7 @@ impl Ingest {
                 now: tick.now,
                 at: tick.at,
             };
-            if let Some(path) = self.inbox.claim(&candidate, id, &mut run)? {
+            if let Some(path) = self.inbox.claim(&candidate, id, &mut run) {
                 self.index.set(id, path.clone());
                 let segment = Segment::new(id, path, 0, self.next_seq, tick.at);
                 self.stream(&candidate.stem).claimed = Some(tick.at);

@@ -65,3 +65,13 @@ fn changed_segments_are_noticed() {
     let first = &rig.journal.events[0];
     assert!(reader.event_at(first.position, 1, first.seen).is_err());
 }
+
+#[test]
+fn the_parts_can_live_in_threads_of_their_own() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    sent::<Ingest>();
+    shared::<LogReader>();
+    shared::<Quarantine>();
+    shared::<Producer>();
+}

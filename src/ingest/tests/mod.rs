@@ -1,5 +1,7 @@
 //! Whole runs over real files, with time moved by hand and a journal kept in memory.
 
+#![expect(clippy::disallowed_methods, reason = "the tests play producers, who do not go through our seams")]
+
 mod bad_lines;
 mod faults;
 mod logs;

@@ -218,3 +218,26 @@ fn producers_of_ours_are_read() {
     assert_eq!(rig.data(), numbers(0, 4));
     assert!(rig.quarantined().is_empty());
 }
+
+#[test]
+fn a_removed_segment_does_not_block_its_name() {
+    let mut rig = Rig::new();
+    let held = appender(&rig.inbox("a.ndjson"));
+    rig.tick();
+    let claimed = fs::read_dir(rig.spool().join("claimed")).unwrap().next().unwrap().unwrap().path();
+    rig.restart();
+    fs::remove_file(claimed).unwrap();
+    append(&rig.inbox("a.ndjson"), lines(0, 1));
+    rig.settle();
+    assert_eq!((rig.data(), rig.problem_kinds()), (vec!["0".to_owned()], vec![ProblemKind::Truncated]));
+    drop(held);
+}
+
+#[test]
+fn producers_can_be_asked_to_wait() {
+    let mut rig = Rig::new();
+    for is_on in [true, true, false, false] {
+        rig.ingest().signal_backpressure(is_on).unwrap();
+        assert_eq!(rig.spool().join("BACKPRESSURE").exists(), is_on);
+    }
+}
