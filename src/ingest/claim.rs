@@ -9,13 +9,12 @@ use std::time::Duration;
 use crate::env::{FileKind, Files, Stat};
 use crate::model::{SegmentId, Timestamp};
 
-use super::error::IngestError;
 use super::index::SegmentIndex;
 use super::layout::{Layout, ignore_missing};
 use super::names::{Origin, segment_name, spool_stem};
 use super::status::{ProblemKind, Problems};
 
-/// Shortest time between two listings of `in/`: a listing costs as much as there are files.
+/// Shortest time between two listings of `in/`: a listing costs as much as there are run.files.
 pub(super) const LIST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A file that may be claimed.
@@ -25,12 +24,22 @@ pub(super) struct Candidate {
     stat: Stat,
 }
 
+/// What looking at `in/` needs.
+pub(super) struct ClaimRun<'a> {
+    pub(super) files: &'a dyn Files,
+    pub(super) layout: &'a Layout,
+    pub(super) index: &'a SegmentIndex,
+    pub(super) problems: &'a mut Problems,
+    pub(super) now: Timestamp,
+    pub(super) at: Duration,
+}
+
 /// The waiting files of the last listing, in the order they are to be claimed: by age, then by name.
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) waiting: VecDeque<Candidate>,
     pub(super) listed: Option<Duration>,
-    /// Some files of the last listing were claimed too recently under the same name.
+    /// The last listing failed, or names in it were claimed too recently to be claimed again.
     pub(super) has_deferred: bool,
     /// Device and inode of claimed files with a second name, so that it is not claimed as a second file.
     pub(super) linked: HashMap<(u64, u64), SegmentId>,
@@ -43,81 +52,67 @@ impl Inbox {
     }
 
     /// Whether `stat` is a file that was claimed under another name.
-    fn is_second_name(&self, stat: &Stat, files: &dyn Files, index: &SegmentIndex) -> bool {
+    fn is_second_name(&self, stat: &Stat, run: &ClaimRun<'_>) -> bool {
         // The inode number alone says nothing: it may have been used again.
-        let claimed = self.linked.get(&(stat.dev, stat.ino)).and_then(|id| index.get(*id));
-        claimed.and_then(|path| files.stat(&path).ok()).is_some_and(|now| (now.dev, now.ino) == (stat.dev, stat.ino))
+        let claimed = self.linked.get(&(stat.dev, stat.ino)).and_then(|id| run.index.get(*id));
+        claimed
+            .and_then(|path| run.files.stat(&path).ok())
+            .is_some_and(|now| (now.dev, now.ino) == (stat.dev, stat.ino))
     }
 
     /// Looks at every name of `in/`, reports those that are no event files.
-    pub(super) fn list(
-        &mut self,
-        files: &dyn Files,
-        layout: &Layout,
-        problems: &mut Problems,
-        now: Timestamp,
-        at: Duration,
-    ) -> io::Result<()> {
-        self.listed = Some(at);
-        self.has_deferred = false;
+    pub(super) fn list(&mut self, run: &mut ClaimRun<'_>) -> io::Result<()> {
+        self.listed = Some(run.at);
+        self.has_deferred = true;
         let mut found = Vec::new();
-        let mut ignored = Vec::new();
-        for entry in files.list(&layout.inbox)? {
-            let path = layout.inbox.join(&entry.name);
+        for entry in run.files.list(&run.layout.inbox)? {
+            let path = run.layout.inbox.join(&entry.name);
             match why_ignored(&entry.name, entry.stat.kind) {
                 Err("") => {}
-                Err(detail) => {
-                    problems.set(ProblemKind::Ignored, &path, detail, now);
-                    ignored.push(path);
-                }
+                Err(detail) => run.problems.set(ProblemKind::Ignored, &path, detail, run.now),
                 Ok(stem) => found.push((entry.stat.mtime_ns, entry.name, Candidate { path, stem, stat: entry.stat })),
             }
         }
-        ignored.truncate(1_000);
-        problems.keep_only(ProblemKind::Ignored, &layout.inbox, &ignored);
+        run.problems.forget_missing(&run.layout.inbox, run.files);
         found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        self.has_deferred = false;
         self.waiting = found.into_iter().map(|(_, _, candidate)| candidate).collect();
         Ok(())
     }
 
     /// Renames `candidate` into `claimed/`; `None` when it cannot be claimed now (reported) or is a second name.
     /// The rename is durable only after both directories are synced.
-    pub(super) fn claim(
-        &mut self,
-        candidate: &Candidate,
-        id: SegmentId,
-        files: &dyn Files,
-        layout: &Layout,
-        index: &SegmentIndex,
-        problems: &mut Problems,
-        now: Timestamp,
-    ) -> Result<Option<PathBuf>, IngestError> {
+    pub(super) fn claim(&mut self, candidate: &Candidate, id: SegmentId, run: &mut ClaimRun<'_>) -> Option<PathBuf> {
         let path = &candidate.path;
-        if candidate.stat.nlink > 1 && self.is_second_name(&candidate.stat, files, index) {
-            let detail = "a second name of a file that is being read; the name was removed, write each file once";
-            problems.set(ProblemKind::HardLink, path, detail, now);
-            ignore_missing(files.unlink(path)).map_err(IngestError::layout(path))?;
-            return Ok(None);
+        if candidate.stat.nlink > 1 && self.is_second_name(&candidate.stat, run) {
+            let detail = match ignore_missing(run.files.unlink(path)) {
+                Ok(()) => {
+                    "a second name of a file that is being read; the name was removed, write each file once".into()
+                }
+                Err(error) => format!("a second name of a file that is being read, and cannot be removed: {error}"),
+            };
+            run.problems.set(ProblemKind::HardLink, path, detail, run.now);
+            return None;
         }
         // A file we cannot read stays where its owner can see and mend it.
-        let claimed = layout.claimed.join(segment_name(id, &Origin::Spool { stem: candidate.stem.clone() }));
-        let renamed = files.open(path).and_then(|_| files.rename_new(path, &claimed));
+        let claimed = run.layout.claimed.join(segment_name(id, &Origin::Spool { stem: candidate.stem.clone() }));
+        let renamed = run.files.open(path).and_then(|_| run.files.rename_new(path, &claimed));
         match renamed {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 let detail = format!("cannot be claimed: {error}; give the engine's user access to it");
-                problems.set(ProblemKind::Unreadable, path, detail, now);
-                return Ok(None);
+                run.problems.set(ProblemKind::Unreadable, path, detail, run.now);
+                return None;
             }
         }
-        problems.clear(ProblemKind::Unreadable, path);
+        run.problems.clear(ProblemKind::Unreadable, path);
         if candidate.stat.nlink > 1 {
             self.linked.insert((candidate.stat.dev, candidate.stat.ino), id);
             let detail = "the file has a second name, so its end cannot be proven; it is sealed after long silence";
-            problems.set(ProblemKind::HardLink, path, detail, now);
+            run.problems.set(ProblemKind::HardLink, path, detail, run.now);
         }
-        Ok(Some(claimed))
+        Some(claimed)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The first half of a tick: new segments, claimed from `in/` or copied from logs.
 
-use super::claim::LIST_PAUSE;
+use super::claim::{ClaimRun, LIST_PAUSE};
 use super::error::IngestError;
 use super::log::CopyRun;
 use super::seal::SealRules;
@@ -36,9 +36,15 @@ impl Ingest {
                 continue;
             }
             let id = self.fresh_id(tick.now);
-            let (files, problems) = (self.files.as_ref(), &mut self.problems);
-            let renamed = self.inbox.claim(&candidate, id, files, &self.layout, &self.index, problems, tick.now)?;
-            if let Some(path) = renamed {
+            let mut run = ClaimRun {
+                files: self.files.as_ref(),
+                layout: &self.layout,
+                index: &self.index,
+                problems: &mut self.problems,
+                now: tick.now,
+                at: tick.at,
+            };
+            if let Some(path) = self.inbox.claim(&candidate, id, &mut run) {
                 self.index.set(id, path.clone());
                 let segment = Segment::new(id, path, 0, self.next_seq, tick.at);
                 self.stream(&candidate.stem).claimed = Some(tick.at);
@@ -60,7 +66,15 @@ impl Ingest {
 
     fn list_inbox(&mut self, tick: &TickState) {
         let files = self.files.as_ref();
-        let listed = self.inbox.list(files, &self.layout, &mut self.problems, tick.now, tick.at);
+        let mut run = ClaimRun {
+            files: self.files.as_ref(),
+            layout: &self.layout,
+            index: &self.index,
+            problems: &mut self.problems,
+            now: tick.now,
+            at: tick.at,
+        };
+        let listed = self.inbox.list(&mut run);
         let path = &self.layout.inbox;
         let Err(error) = listed else {
             self.problems.clear(ProblemKind::Unreadable, path);

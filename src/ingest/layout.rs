@@ -8,6 +8,7 @@
 //!         archive/remnants/   lines still needed of segments that are gone
 //!         quarantine/         lines that are no events
 //!         .lock .spool-id     one engine at a time; a random UUID
+//!         BACKPRESSURE        there while producers are asked to wait
 //! ```
 
 use std::io;
@@ -114,6 +115,18 @@ impl Layout {
             return Err(io::Error::other("the spool's .spool-id is gone or another; is its file system mounted?"));
         }
         files.create_dirs(&self.inbox, PRODUCERS)
+    }
+
+    /// Sets or clears the sign that asks producers to wait.
+    pub(super) fn signal_backpressure(&self, files: &dyn Files, is_on: bool) -> io::Result<()> {
+        let path = self.root.join("BACKPRESSURE");
+        if !is_on {
+            return ignore_missing(files.unlink(&path));
+        }
+        match files.create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The archive's day directories, oldest first.

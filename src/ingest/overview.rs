@@ -1,6 +1,7 @@
 //! What ingest tells others about itself: troubles, progress, and a way to look events up.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use super::log::LogSource;
@@ -15,6 +16,12 @@ impl Ingest {
     /// A look-up side for other threads, kept up to date with the moves of this one.
     pub fn reader(&self) -> LogReader {
         LogReader::sharing(Arc::clone(&self.files), self.layout.clone(), self.index.clone())
+    }
+
+    /// Asks producers to wait (or no longer to): the sign they look for is a file in the spool. Reading less is up to
+    /// the caller, who then ticks less.
+    pub fn signal_backpressure(&self, is_on: bool) -> io::Result<()> {
+        self.layout.signal_backpressure(self.files.as_ref(), is_on)
     }
 
     /// The greatest segment id ever seen.

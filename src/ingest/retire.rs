@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::{SegmentId, Seq, Timestamp};
 
@@ -63,7 +63,7 @@ impl Ingest {
     }
 
     /// False when the segment has grown and is read again.
-    fn archive_one(&mut self, id: SegmentId, sealed: &Sealed, day: &PathBuf, now: Timestamp) -> io::Result<bool> {
+    fn archive_one(&mut self, id: SegmentId, sealed: &Sealed, day: &Path, now: Timestamp) -> io::Result<bool> {
         let len = self.files.stat(&sealed.path)?.len;
         if len > sealed.consumed {
             self.read_on(id, sealed.path.clone(), sealed.consumed, now);

@@ -151,9 +151,9 @@ impl Segment {
         Ok(Turn { judge, framer: Framer::at(len), len, read: len - start, at_end: true })
     }
 
-    /// Whether bytes of `turn` may not be on disk yet.
+    /// Whether bytes of `turn` may not be on disk yet. What we copy ourselves is synced as it is written.
     pub(super) fn needs_sync(&self, turn: &Turn) -> bool {
-        turn.framer.start() > self.synced
+        self.copying != Some(true) && turn.framer.start() > self.synced
     }
 
     /// Takes note that everything up to `len` was made durable.

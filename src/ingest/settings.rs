@@ -42,6 +42,12 @@ impl IngestSettings {
             seed: fastrand::u64(..),
         }
     }
+
+    /// The directories in which something happens that a tick should see soon.
+    pub fn watched_dirs(&self) -> Vec<PathBuf> {
+        let spool = ["in", "claimed"].map(|name| self.dir.join(name));
+        spool.into_iter().chain(self.logs.iter().map(|log| log.dir.clone())).collect()
+    }
 }
 
 /// A directory of append-only files that someone else owns.

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::env::Files;
 use crate::model::Timestamp;
 
 /// Problems kept at most; more of them say nothing new.
 const MAX_PROBLEMS: usize = 500;
+/// How long something that happened once is reported.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// The class of a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,11 +76,18 @@ pub(super) struct Problems {
 
 impl Problems {
     pub(super) fn set(&mut self, kind: ProblemKind, path: &Path, detail: impl Into<String>, now: Timestamp) {
-        if self.found.len() >= MAX_PROBLEMS {
+        let key = (kind, path.to_owned());
+        if self.found.contains_key(&key) {
             return;
         }
+        if self.found.len() >= MAX_PROBLEMS
+            && let Some(oldest) = self.found.values().min_by_key(|problem| problem.since)
+        {
+            let oldest = (oldest.kind, oldest.path.clone());
+            self.found.remove(&oldest);
+        }
         let problem = Problem { kind, path: path.to_owned(), detail: detail.into(), since: now };
-        self.found.entry((kind, path.to_owned())).or_insert(problem);
+        self.found.insert(key, problem);
     }
 
     pub(super) fn clear(&mut self, kind: ProblemKind, path: &Path) {
@@ -85,9 +96,17 @@ impl Problems {
         }
     }
 
-    /// Forgets those of `kind` whose path is not among `still`, as after a fresh look at a directory.
-    pub(super) fn keep_only(&mut self, kind: ProblemKind, dir: &Path, still: &[PathBuf]) {
-        self.found.retain(|(found, path), _| *found != kind || path.parent() != Some(dir) || still.contains(path));
+    /// Forgets those of names that are no longer in `dir`.
+    pub(super) fn forget_missing(&mut self, dir: &Path, files: &dyn Files) {
+        let is_there = |path: &Path| path.parent() != Some(dir) || files.stat(path).is_ok();
+        self.found.retain(|(kind, path), _| {
+            !matches!(kind, ProblemKind::Ignored | ProblemKind::Unreadable) || is_there(path)
+        });
+    }
+
+    /// Forgets what was noticed long ago; what lasts is noticed again.
+    pub(super) fn forget_old(&mut self, now: Timestamp) {
+        self.found.retain(|_, problem| now.since(problem.since) < KEPT);
     }
 
     pub(super) fn all(&self) -> Vec<Problem> {

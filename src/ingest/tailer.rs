@@ -26,6 +26,8 @@ use super::tick::{Batch, Next, Resume, Tick};
 /// What one tick reads at most.
 pub(super) const TICK_BYTES: u64 = 4 << 20;
 const TICK_EVENTS: usize = 4096;
+/// Memory for reading that is kept between ticks; a long line may take more for a moment.
+const KEPT_BUFFER: usize = 1 << 20;
 /// Streams looked at per tick.
 const TICK_STREAMS: usize = 512;
 
@@ -162,6 +164,7 @@ impl Ingest {
             is_more: false,
             next: at + self.settings.scan_interval,
         };
+        self.problems.forget_old(now);
         self.claim_waiting(&mut tick)?;
         self.copy_logs(&mut tick)?;
         let looks = self.ring.len().min(TICK_STREAMS);
@@ -180,6 +183,7 @@ impl Ingest {
             tick.wake_at(at + self.settings.scan_interval.mul_f64(share));
         }
         self.quarantine.flush()?;
+        self.buffer.shrink_to(KEPT_BUFFER);
         let next = if tick.is_more { Next::Now } else { Next::At(now.plus(tick.next.saturating_sub(at))) };
         Ok(Tick { batches: tick.batches, next })
     }

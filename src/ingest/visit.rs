@@ -106,8 +106,15 @@ impl Ingest {
         left: &mut u64,
         tick: &mut TickState,
     ) -> Result<Step, Trouble> {
-        if segment.open(self.files.as_ref()).map_err(Trouble::wait(segment))? {
-            self.open_files += 1;
+        match segment.open(self.files.as_ref()) {
+            Ok(is_new) => self.open_files += usize::from(is_new),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let detail = "gone from the spool before it was read to its end; somebody removed it";
+                self.problems.set(ProblemKind::Truncated, &segment.path, detail, tick.now);
+                self.index.remove(segment.id);
+                return Ok(Step::Done);
+            }
+            Err(error) => return Err(Trouble::wait(segment)(error)),
         }
         let limits = TurnLimits { max_line: self.settings.max_line, bytes: *left, events: tick.events_left };
         let turn = segment.turn(limits, tick.now, self.next_seq, &mut self.buffer).map_err(Trouble::wait(segment))?;

@@ -71,4 +71,14 @@ mod tests {
         let watch = Watch::start(&[PathBuf::from("/nowhere/at/all")], wake);
         assert_eq!(watch.problems().len(), 1);
     }
+
+    #[test]
+    fn a_write_wakes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wake, waits) = crossbeam_channel::bounded(1);
+        let watch = Watch::start(&[dir.path().to_owned()], wake);
+        assert!(watch.problems().is_empty());
+        std::fs::write(dir.path().join("a"), "x").unwrap();
+        assert!(waits.recv_timeout(std::time::Duration::from_secs(10)).is_ok());
+    }
 }

@@ -114,8 +114,9 @@ impl RunningEngine for Running {
 /// are taken in. An invalid configuration is `BadConfig` with the rendered diagnostics as message; a state or socket in
 /// use, or unusable, is `Io` or `NotPermitted`.
 pub fn start(launch: Launch<'_>) -> Result<Box<dyn RunningEngine>, CliError> {
-    let loaded = config::load(launch.config)
-        .map_err(|problems| CliError::new(ExitKind::BadConfig, format!("the configuration is not valid\n{problems}")))?;
+    let loaded = config::load(launch.config).map_err(|problems| {
+        CliError::new(ExitKind::BadConfig, format!("the configuration is not valid\n{problems}"))
+    })?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

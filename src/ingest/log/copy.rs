@@ -113,7 +113,7 @@ impl Attached {
         let stat = file.stat()?;
         Ok(Self {
             guard: Print::before(file.as_ref(), offset)?,
-            head: Print::read(file.as_ref(), 0, offset.min(PRINT_LEN))?,
+            head: Print::read(file.as_ref(), 0, stat.len.min(PRINT_LEN))?,
             file,
             name,
             first_name,
@@ -192,7 +192,7 @@ impl Attached {
         }
         self.guard = Print::before(self.file.as_ref(), self.offset)?;
         if u64::from(self.head.len) < PRINT_LEN {
-            self.head = Print::read(self.file.as_ref(), 0, self.offset.min(PRINT_LEN))?;
+            self.head = Print::read(self.file.as_ref(), 0, self.len.min(PRINT_LEN))?;
         }
         Ok(())
     }

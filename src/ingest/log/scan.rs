@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
 
 use crate::env::{DirEntry, FileKind};
 use crate::ingest::status::ProblemKind;
@@ -11,10 +12,13 @@ use crate::ingest::status::ProblemKind;
 use super::copy::{Attached, Standing};
 use super::cursor::LogCursor;
 use super::glob;
-use super::source::{CopyRun, LogSource, MAX_OPEN};
+use super::source::{CopyRun, LogSource, MAX_OPEN, Parked};
 
 /// Compressed copies that rotation leaves; their bytes are no lines.
 const COMPRESSED: [&[u8]; 5] = [b".gz", b".zst", b".xz", b".bz2", b".lz4"];
+
+/// How long a cursor is kept whose file is not there.
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 impl LogSource {
     /// Lists the directory and opens what has something to read.
@@ -57,16 +61,23 @@ impl LogSource {
         Ok(())
     }
 
+    /// Cursors outlive the absence of their files for a while: a file system may not be mounted yet.
     fn forget_missing(&mut self, by_inode: &HashMap<(u64, u64), &DirEntry>, run: &mut CopyRun<'_>) {
-        // A device number may differ after a reboot (NFS, device mapper); the inode and the bytes decide then.
-        let moved: Vec<_> = self.parked.keys().filter(|key| !by_inode.contains_key(key)).copied().collect();
-        for key in moved {
-            let mut cursor = self.parked.remove(&key).expect("listed above");
+        let missing: Vec<_> = self.parked.keys().filter(|key| !by_inode.contains_key(key)).copied().collect();
+        for key in missing {
+            // A device number may differ after a reboot (NFS, device mapper); the inode and the bytes decide then.
             let twin = by_inode.keys().find(|now| now.1 == key.1 && !self.parked.contains_key(now)).copied();
+            let parked = self.parked.get_mut(&key).expect("listed above");
+            let since = *parked.missing_since.get_or_insert(run.at);
+            if twin.is_none() && run.at < since + FORGET_AFTER {
+                continue;
+            }
+            let Parked { cursor, .. } = self.parked.remove(&key).expect("listed above");
             run.cursors.push(LogCursor { finished: true, ..cursor.clone() });
-            if let Some((dev, ino)) = twin {
-                cursor.dev = dev;
-                self.parked.insert((dev, ino), cursor);
+            if let Some((dev, _)) = twin {
+                let cursor = LogCursor { dev, ..cursor };
+                run.cursors.push(cursor.clone());
+                self.park(cursor);
             }
         }
     }
@@ -76,19 +87,29 @@ impl LogSource {
         let key = (entry.stat.dev, entry.stat.ino);
         let path = self.settings.dir.join(&entry.name);
         let known = self.parked.get(&key);
-        let is_idle = known.map_or(0, |cursor| cursor.offset) == entry.stat.len;
-        if is_idle || (known.is_none() && !self.wants(&entry.name)) {
+        let is_unchanged = known.is_some_and(|known| {
+            known.cursor.offset == entry.stat.len && known.checked_mtime == Some(entry.stat.mtime_ns)
+        });
+        let is_none_of_ours = known.is_none() && (entry.stat.len == 0 || !self.wants(&entry.name));
+        if is_unchanged || is_none_of_ours {
             return;
         }
-        match self.attach(entry, known, run) {
+        match self.attach(entry, known.map(|known| &known.cursor), run) {
+            Ok(Some(file)) if file.offset == entry.stat.len && known.is_some() => {
+                let known = self.parked.get_mut(&key).expect("looked up above");
+                known.checked_mtime = Some(entry.stat.mtime_ns);
+                known.missing_since = None;
+            }
             Ok(Some(file)) => {
                 self.parked.remove(&key);
+                // Known from the first look on: it may be renamed to any name before a whole line is in it.
+                run.cursors.push(file.cursor(&self.settings.name, false));
                 self.attached.push(file);
                 run.problems.clear(ProblemKind::Unreadable, &path);
             }
             Ok(None) => {
-                if let Some(cursor) = self.parked.remove(&key) {
-                    run.cursors.push(LogCursor { finished: true, ..cursor });
+                if let Some(parked) = self.parked.remove(&key) {
+                    run.cursors.push(LogCursor { finished: true, ..parked.cursor });
                 }
             }
             Err(error) => {

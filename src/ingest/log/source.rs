@@ -45,19 +45,33 @@ pub(in crate::ingest) struct CopyRun<'a> {
     pub(in crate::ingest) cursors: Vec<LogCursor>,
 }
 
+/// The cursor of a file that is not open.
+pub(super) struct Parked {
+    pub(super) cursor: LogCursor,
+    /// The file's mtime (ns) when its bytes were last seen to fit the cursor.
+    pub(super) checked_mtime: Option<i128>,
+    pub(super) missing_since: Option<Duration>,
+}
+
+impl Parked {
+    fn unchecked(cursor: LogCursor) -> Self {
+        Self { cursor, checked_mtime: None, missing_since: None }
+    }
+}
+
 pub(in crate::ingest) struct LogSource {
     pub(in crate::ingest) settings: LogSettings,
     escaped: String,
     pub(super) attached: Vec<Attached>,
     /// Cursors of files in the directory that are not open.
-    pub(super) parked: HashMap<(u64, u64), LogCursor>,
+    pub(super) parked: HashMap<(u64, u64), Parked>,
     listed: Option<Duration>,
 }
 
 impl LogSource {
     pub(in crate::ingest) fn new(settings: LogSettings, cursors: Vec<LogCursor>) -> Self {
         let escaped = escape(settings.name.as_bytes());
-        let parked = cursors.into_iter().map(|cursor| ((cursor.dev, cursor.ino), cursor)).collect();
+        let parked = cursors.into_iter().map(|cursor| ((cursor.dev, cursor.ino), Parked::unchecked(cursor))).collect();
         Self { settings, escaped, attached: Vec::new(), parked, listed: None }
     }
 
@@ -216,17 +230,19 @@ impl LogSource {
         let cursor = file.cursor(&self.settings.name, file.standing == Standing::Gone);
         run.cursors.push(cursor.clone());
         if !cursor.finished {
-            self.parked.insert((file.dev, file.ino), cursor);
+            let checked_mtime = file.file.stat().ok().map(|stat| stat.mtime_ns);
+            let parked = Parked { cursor, checked_mtime, missing_since: None };
+            self.parked.insert((file.dev, file.ino), parked);
         }
     }
 
     /// Takes a cursor that was found again by other means than the journal.
     pub(in crate::ingest) fn park(&mut self, cursor: LogCursor) {
-        self.parked.insert((cursor.dev, cursor.ino), cursor);
+        self.parked.insert((cursor.dev, cursor.ino), Parked::unchecked(cursor));
     }
 
     pub(in crate::ingest) fn parked(&self, ino: u64) -> Option<&LogCursor> {
-        self.parked.values().find(|cursor| cursor.ino == ino)
+        self.parked.values().map(|parked| &parked.cursor).find(|cursor| cursor.ino == ino)
     }
 
     pub(in crate::ingest) fn escaped(&self) -> &str {

@@ -1,1 +1,0 @@
-//! Whole runs over real files, with time moved by hand.
