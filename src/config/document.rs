@@ -45,6 +45,7 @@ pub(super) struct Document<'t> {
     pub(super) root: DeTable<'t>,
     /// Whether it has syntax faults: then things may be missing only because their line was lost.
     pub(super) damaged: bool,
+    /// Secrets: in order, apart from each other.
     hidden: Vec<Range<usize>>,
 }
 
@@ -60,6 +61,13 @@ impl<'t> Document<'t> {
         });
         let faults = faults.collect::<Vec<_>>();
         (Self { index, source, root, damaged: !faults.is_empty(), hidden }, faults)
+    }
+
+    /// The secrets that overlap `range`.
+    fn hidden_in(&self, range: Range<usize>) -> &[Range<usize>] {
+        let first = self.hidden.partition_point(|secret| secret.end <= range.start);
+        let last = self.hidden.partition_point(|secret| secret.start < range.end);
+        &self.hidden[first..last.max(first)]
     }
 
     /// The directory that relative paths in this file start from.
@@ -112,9 +120,12 @@ impl<'d> Place<'d> {
     /// `text`, which is the string at this place, in quotes for a message. A string that runs over lines, or stands in
     /// a file with syntax faults, may have swallowed what is not its own: it is not repeated.
     pub(super) fn quote(self, text: &str) -> String {
-        let own = !self.doc.damaged && text.len() <= 100 && !text.contains(char::is_control);
-        let hidden = self.doc.hidden.iter().any(|range| range.start < self.end && self.start < range.end);
-        if own && !hidden { format!("\"{text}\"") } else { "\"…\"".to_owned() }
+        let own = !self.doc.damaged && text.len() <= 200 && !text.contains(char::is_control);
+        if own && self.doc.hidden_in(self.start..self.end).is_empty() {
+            format!("\"{text}\"")
+        } else {
+            "\"…\"".to_owned()
+        }
     }
 
     /// What another room says of the text at this place, unless that may not be repeated.
@@ -148,13 +159,12 @@ impl<'d> Place<'d> {
 
     fn excerpt(self, line: Range<usize>, marked: Range<usize>) -> Excerpt {
         let text = &self.doc.source.text;
+        let mut hidden = self.doc.hidden_in(line.clone()).to_vec();
         if self.doc.damaged {
-            let hidden = mask::hidden_in_damaged_line(&text[line.clone()]);
-            let hidden = hidden.map(|range| line.start + range.start..line.start + range.end);
-            let all = self.doc.hidden.iter().cloned().chain(hidden).collect::<Vec<_>>();
-            return mask::excerpt(text, line, marked, &all);
+            let more = mask::hidden_in_damaged_line(&text[line.clone()]);
+            hidden.extend(more.map(|range| line.start + range.start..line.start + range.end));
         }
-        mask::excerpt(text, line, marked, &self.doc.hidden)
+        mask::excerpt(text, line, marked, &hidden)
     }
 }
 

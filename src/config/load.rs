@@ -119,7 +119,7 @@ fn build<'d>(documents: &'d [Document<'d>], base: &Path, report: &mut Report<'_>
         admin,
         delivery,
         network,
-        tenants: tenants.into_iter().map(|tenant| tenant.config).collect(),
+        tenants: tenants.into_values().map(|tenant| tenant.config).collect(),
         subscriptions: drafts.into_iter().filter_map(|draft| draft.subscription).collect(),
         dialects: known.dialects,
         written_dialects: known.written,

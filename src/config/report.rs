@@ -78,7 +78,7 @@ impl<'e> Report<'e> {
             Err(error) => {
                 let message = format!("cannot read `{}`", field.name);
                 self.problem(codes::UNREADABLE, field.at, message, disk::say(&error))
-                    .help(format!("the file is looked for at {}", path.display()));
+                    .help(format!("the file is looked for at {}", field.at.quote(&path.to_string_lossy())));
                 None
             }
         }

@@ -75,7 +75,7 @@ fn one(field: &Field<'_>, source: Source, report: &mut Report<'_>) -> Option<Sec
         Source::Variable => {
             let name = field.filled(report)?;
             let Some(value) = report.variable(name) else {
-                let message = format!("the environment variable {name} is not set");
+                let message = format!("the environment variable {} is not set", field.at.quote(name));
                 report.problem(codes::BAD_SECRET, field.at, message, "not in the environment");
                 return None;
             };

@@ -20,6 +20,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub delivery: DeliveryDefaults,
     pub network: NetworkConfig,
+    /// By id.
     pub tenants: Vec<TenantConfig>,
     /// In the order they are written; names are unique within a tenant.
     pub subscriptions: Vec<Subscription>,

@@ -13,7 +13,7 @@ use super::reader::{Field, Table};
 use super::report::Report;
 use super::sections::{IN_FLIGHT_RANGE, MODES, TIMEOUT_RANGE};
 use super::settings::DeliveryDefaults;
-use super::tenants::{Tenant, check_name};
+use super::tenants::{Tenants, check_name};
 use super::{endpoint, oauth, params, presets, secrets, triggers, values};
 
 const DEFAULT_TENANT: &str = "default";
@@ -22,7 +22,7 @@ const DEFAULT_DIALECT: &str = "standard";
 /// What is known before the first subscription is read.
 pub(super) struct Ground<'g, 'd> {
     pub(super) known: &'g Known,
-    pub(super) tenants: &'g [Tenant<'d>],
+    pub(super) tenants: &'g Tenants<'d>,
     pub(super) delivery: &'g DeliveryDefaults,
 }
 
@@ -119,8 +119,7 @@ fn url(
     let allow_http = table.take("allow_http").and_then(|field| field.boolean(report)).unwrap_or(false);
     let field = table.require("url", "\"…\"", report)?;
     let url = endpoint::url(&field, report)?;
-    let of_tenant =
-        ground.tenants.iter().find(|each| each.config.id == tenant).and_then(|each| each.config.require_https);
+    let of_tenant = ground.tenants.get(tenant).and_then(|each| each.config.require_https);
     let of_dialect = dialect.is_some_and(|dialect| dialect.defaults().require_https);
     if url.scheme() == "http" && !allow_http && of_tenant.unwrap_or(of_dialect) {
         let place = field.at.within(0.."http://".len());

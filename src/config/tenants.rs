@@ -11,16 +11,19 @@ use super::settings::TenantConfig;
 use super::subscription::Draft;
 use super::values::is_name;
 
-/// A tenant's settings and where its limit is written.
+/// A tenant's settings and where they are written.
 pub(super) struct Tenant<'d> {
     pub(super) config: TenantConfig,
+    id_at: Place<'d>,
     limit_at: Option<Place<'d>>,
 }
 
+/// The tenants that have a table, by id.
+pub(super) type Tenants<'d> = BTreeMap<String, Tenant<'d>>;
+
 /// Reads every `[[tenant]]`.
-pub(super) fn read<'d>(tables: Vec<Table<'d>>, report: &mut Report<'_>) -> Vec<Tenant<'d>> {
-    let mut tenants = Vec::new();
-    let mut seen = BTreeMap::new();
+pub(super) fn read<'d>(tables: Vec<Table<'d>>, report: &mut Report<'_>) -> Tenants<'d> {
+    let mut tenants = Tenants::new();
     for mut table in tables {
         let id = table.require("id", "\"…\"", report);
         let limit = table.take("max_subscriptions");
@@ -32,12 +35,14 @@ pub(super) fn read<'d>(tables: Vec<Table<'d>>, report: &mut Report<'_>) -> Vec<T
         table.finish(report);
         let Some(id) = id else { continue };
         check_name(&config.id, "id", id.at, report);
-        if let Some(first) = seen.insert(config.id.clone(), id.at) {
+        if let Some(first) = tenants.get(&config.id) {
             let message = format!("tenant {} is defined twice", id.at.quote(&config.id));
             let problem = report.problem(codes::DUPLICATE_NAME, id.at, message, "defined again");
-            problem.also(first.spot("defined first"));
+            problem.also(first.id_at.spot("defined first"));
+            continue;
         }
-        tenants.push(Tenant { config, limit_at: limit.map(|field| field.at) });
+        let limit_at = limit.map(|field| field.at);
+        tenants.insert(config.id.clone(), Tenant { config, id_at: id.at, limit_at });
     }
     tenants
 }
@@ -51,12 +56,7 @@ pub(super) fn check_name(text: &str, setting: &str, at: Place<'_>, report: &mut 
 }
 
 /// Reports names that are used twice and tenants that have too many subscriptions.
-pub(super) fn check_subscriptions(
-    drafts: &[Draft<'_>],
-    tenants: &[Tenant<'_>],
-    known: &Known,
-    report: &mut Report<'_>,
-) {
+pub(super) fn check_subscriptions(drafts: &[Draft<'_>], tenants: &Tenants<'_>, known: &Known, report: &mut Report<'_>) {
     let mut names = BTreeMap::new();
     let mut counts = BTreeMap::new();
     for draft in drafts {
@@ -72,7 +72,7 @@ pub(super) fn check_subscriptions(
             }
             std::collections::btree_map::Entry::Vacant(free) => free.insert(*at),
         };
-        let tenant = tenants.iter().find(|tenant| tenant.config.id == draft.tenant);
+        let tenant = tenants.get(&draft.tenant);
         if let Some((tenant, limit)) = tenant.and_then(|tenant| Some((tenant, tenant.config.max_subscriptions?))) {
             if count(&mut counts, (draft.tenant.as_str(), "")) == u64::from(limit) + 1 {
                 let message = format!("tenant \"{}\" has more subscriptions than its limit of {limit}", draft.tenant);

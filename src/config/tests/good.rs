@@ -184,6 +184,20 @@ fn problems_read_as_json() {
 }
 
 #[test]
+fn ten_thousand_subscriptions_load_and_complain() {
+    let many = |events: &str| {
+        let one = |number| {
+            format!(
+                "[[tenant]]\nid = \"{number}\"\n[[subscription]]\nname = \"{number}\"\ntenant = \"{number}\"\nurl = \"https://a.example/{number}\"\n{events} = [\"**\"]\ndialect = \"carriyo\"\n"
+            )
+        };
+        (0..10_000).map(one).collect::<String>()
+    };
+    assert_eq!(config(&many("events")).subscriptions.len(), 10_000);
+    assert_eq!(load(&many("event")).unwrap_err().errors.len(), 10_000);
+}
+
+#[test]
 fn a_configuration_prints_no_secret() {
     let printed = format!("{:?}", config(include_str!("full.toml")));
     for secret in ["0123456789", "unguessable", "key-canary", "https://id.example/token"] {
