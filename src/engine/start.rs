@@ -101,7 +101,11 @@ impl Engine {
         state.commit(&plan.records)?;
 
         let workers = config.delivery.workers as usize;
-        let mut scheduler = Scheduler::new(workers, reader.ledger().next_seq, reader.ledger().barrier);
+        let (tail, barrier) = {
+            let ledger = reader.ledger();
+            (ledger.next_seq, ledger.barrier)
+        };
+        let mut scheduler = Scheduler::new(workers, tail, barrier);
         let running: HashSet<_> = plan.routing.subscriptions.keys().copied().collect();
         apply_lanes(&mut scheduler, plan.lanes, &*clock);
 
