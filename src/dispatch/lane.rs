@@ -51,7 +51,10 @@ pub struct Lane<T> {
     pub next_due: Option<Timestamp>,
     /// The soonest due time that was noticed while a read of due rows was under way.
     pub due_meanwhile: Option<Timestamp>,
-    pub reading_log: bool,
+    /// Rows that changed while a read of due rows was under way: what it brings of them is out of date.
+    changed_meanwhile: HashSet<(Seq, u32)>,
+    /// Where the read of the log that is under way began.
+    pub reading_log: Option<Seq>,
     pub reading_due: bool,
     /// The timer that is set for this lane.
     pub timer: Option<Timestamp>,
@@ -82,7 +85,8 @@ impl<T> Lane<T> {
             retrying: HashSet::new(),
             next_due: None,
             due_meanwhile: None,
-            reading_log: false,
+            changed_meanwhile: HashSet::new(),
+            reading_log: None,
             reading_due: false,
             timer: None,
             due: VecDeque::new(),
@@ -122,7 +126,11 @@ impl<T> Lane<T> {
     }
 
     /// Events read from the log. `next` is the first event that was not examined, `tail` the first one not yet accepted.
+    /// A lane that has moved since it asked (it gave its window back) does not take them: it would miss what lies between.
     pub fn extend(&mut self, events: Vec<Arc<Event>>, next: Seq, tail: Seq) {
+        if self.reading_log.take().map(Reach::Behind) != Some(self.reach) {
+            return;
+        }
         events.into_iter().for_each(|event| self.push(event));
         self.reach = if next >= tail { Reach::CaughtUp } else { Reach::Behind(next) };
         self.passed_before = self.passed_before.split_off(&self.low(tail));
@@ -131,7 +139,7 @@ impl<T> Lane<T> {
     /// Where the log is to be read for this lane, and how many bytes and events there is room for.
     pub fn wants_log(&self) -> Option<(Seq, usize, usize)> {
         match self.reach {
-            Reach::Behind(from) if self.may_send() && !self.reading_log && self.waiting.len() <= WINDOW_EVENTS / 2 => {
+            Reach::Behind(from) if self.may_send() && self.reading_log.is_none() && self.waiting.len() <= WINDOW_EVENTS / 2 => {
                 Some((from, WINDOW_EVENTS - self.waiting.len(), WINDOW_BYTES.saturating_sub(self.waiting_bytes)))
             }
             _ => None,
@@ -190,8 +198,35 @@ impl<T> Lane<T> {
         }
     }
 
+    /// The row of a delivery is in the view as it is now: it is due then, or no longer parked.
+    pub fn row_changed(&mut self, key: (Seq, u32), due: Option<Timestamp>) {
+        self.retrying.remove(&key);
+        if self.reading_due {
+            self.changed_meanwhile.insert(key);
+        }
+        if let Some(due) = due {
+            self.note_due(due);
+        }
+    }
+
+    /// Takes due rows that were read. A row that changed since, or is on its way, is left for a later read.
+    pub fn take_due(&mut self, rows: Vec<super::Parked>, next_due: Option<Timestamp>) {
+        self.reading_due = false;
+        self.next_due = next_due;
+        if let Some(due) = self.due_meanwhile.take() {
+            self.note_due(due);
+        }
+        let changed = std::mem::take(&mut self.changed_meanwhile);
+        for row in rows {
+            let key = (row.key.seq, row.key.replay);
+            if !changed.contains(&key) && self.retrying.insert(key) {
+                self.due.push_back(row);
+            }
+        }
+    }
+
     /// A parked row is due then.
-    pub fn note_due(&mut self, due: Timestamp) {
+    fn note_due(&mut self, due: Timestamp) {
         let slot = if self.reading_due { &mut self.due_meanwhile } else { &mut self.next_due };
         *slot = Some(slot.map_or(due, |earlier| earlier.min(due)));
     }

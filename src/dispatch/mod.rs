@@ -60,7 +60,7 @@ pub struct Parked {
 pub struct Feed {
     pub events: Vec<Arc<Event>>,
     pub matches: Vec<(u32, SubId)>,
-    /// Sequence number after the last accepted event.
+    /// Sequence number after the last accepted event; 0 when the batch brought none.
     pub next_seq: Seq,
 }
 

@@ -138,11 +138,12 @@ impl<T> Scheduler<T> {
         self.lanes.get_mut(&key.sub).is_some_and(|lane| lane.retrying.insert((key.seq, key.replay)))
     }
 
-    /// Takes a reservation back.
+    /// Takes a reservation back. The row may have come due meanwhile and been passed over, so due rows are read again.
     pub fn release(&mut self, key: DeliveryKey) {
         if let Some(lane) = self.lanes.get_mut(&key.sub) {
-            lane.retrying.remove(&(key.seq, key.replay));
+            lane.row_changed((key.seq, key.replay), Some(Timestamp(i64::MIN)));
         }
+        self.wake(key.sub);
     }
 
     /// Deliveries on their way to or at a worker.
@@ -185,7 +186,6 @@ impl<T> Scheduler<T> {
             Input::Done(done) => self.judge(*done, now, random),
             Input::LogRead { sub, events, next } => {
                 if let Some(lane) = self.lanes.get_mut(&sub) {
-                    lane.reading_log = false;
                     lane.extend(events, next, self.tail);
                 }
                 self.wake(sub);
@@ -234,7 +234,7 @@ impl<T> Scheduler<T> {
             return false;
         }
         if let Some((from, events_max, bytes_max)) = lane.wants_log() {
-            lane.reading_log = true;
+            lane.reading_log = Some(from);
             self.actions.push(Action::ReadLog { sub, from, upto: self.tail, events_max, bytes_max });
         }
         if let Some(due) = lane.next_due
@@ -357,7 +357,8 @@ impl<T> Scheduler<T> {
     }
 
     fn feed(&mut self, feed: Feed) {
-        self.tail = feed.next_seq;
+        // A batch that only moves the cursors of logs brings no event, and no number.
+        self.tail = self.tail.max(feed.next_seq);
         for (index, sub) in feed.matches {
             let (Some(lane), Some(event)) = (self.lanes.get_mut(&sub), feed.events.get(index as usize)) else {
                 continue;
@@ -422,16 +423,7 @@ impl<T> Scheduler<T> {
 
     fn due_read(&mut self, sub: SubId, rows: Vec<Parked>, next_due: Option<Timestamp>) {
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
-        lane.reading_due = false;
-        lane.next_due = next_due;
-        if let Some(due) = lane.due_meanwhile.take() {
-            lane.note_due(due);
-        }
-        for row in rows {
-            if lane.retrying.insert((row.key.seq, row.key.replay)) {
-                lane.due.push_back(row);
-            }
-        }
+        lane.take_due(rows, next_due);
         if !lane.may_send() {
             lane.give_back();
         }
@@ -440,9 +432,8 @@ impl<T> Scheduler<T> {
 
     fn notice(&mut self, notice: RowNotice) {
         let Some(lane) = self.lanes.get_mut(&notice.key.sub) else { return };
-        lane.retrying.remove(&(notice.key.seq, notice.key.replay));
-        if let Some(due) = notice.due {
-            lane.note_due(due);
+        lane.row_changed((notice.key.seq, notice.key.replay), notice.due);
+        if notice.due.is_some() {
             self.wake(notice.key.sub);
         }
     }

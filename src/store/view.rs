@@ -118,7 +118,8 @@ impl View {
         for item in self.tree.scan_prefix(rows::EXTENTS) {
             extents.push(rows::unseal::<crate::model::Extent>(&item?.1)?);
         }
-        extents.sort_by_key(|extent| (extent.first_seq, extent.segment, extent.start));
+        // An extent without events has the number of the next one: it stands before the extent that holds that.
+        extents.sort_by_key(|extent| (extent.first_seq, extent.events > 0, extent.segment, extent.start));
         ledger.extents = extents.into();
         for item in self.tree.scan_prefix(rows::SOURCES) {
             let (key, value) = item?;
