@@ -20,6 +20,9 @@ pub const WINDOW_EVENTS: usize = 512;
 /// Most bytes of events a lane holds in memory (one event always fits).
 pub const WINDOW_BYTES: usize = 1 << 20;
 
+/// Most deliveries judged since the oldest one on its way began to hold the low mark.
+const JUDGED_BEHIND_MAX: u32 = 4096;
+
 /// What of the log a lane has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -43,6 +46,8 @@ pub struct Lane<T> {
     waiting_bytes: usize,
     /// Events of the log that are on their way.
     outstanding: BTreeSet<Seq>,
+    /// Judged since the oldest outstanding one became the oldest.
+    judged_behind: u32,
     /// Events at or above `low` that were judged before the engine started.
     passed_before: BTreeSet<Seq>,
     /// Rows that are on their way, or whose new state the view does not show yet.
@@ -81,6 +86,7 @@ impl<T> Lane<T> {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             outstanding: BTreeSet::new(),
+            judged_behind: 0,
             passed_before,
             retrying: HashSet::new(),
             next_due: None,
@@ -139,15 +145,20 @@ impl<T> Lane<T> {
     /// Where the log is to be read for this lane, and how many bytes and events there is room for.
     pub fn wants_log(&self) -> Option<(Seq, usize, usize)> {
         match self.reach {
-            Reach::Behind(from) if self.may_send() && self.reading_log.is_none() && self.waiting.len() <= WINDOW_EVENTS / 2 => {
+            Reach::Behind(from) if self.may_send() && self.reading_log.is_none() && self.has_half_a_window() => {
                 Some((from, WINDOW_EVENTS - self.waiting.len(), WINDOW_BYTES.saturating_sub(self.waiting_bytes)))
             }
             _ => None,
         }
     }
 
-    pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+    fn has_half_a_window(&self) -> bool {
+        self.waiting.len() <= WINDOW_EVENTS / 2 && self.waiting_bytes <= WINDOW_BYTES / 2
+    }
+
+    /// Whether an event waits and may be taken: one slow delivery must not let the judged ones behind it pile up.
+    pub fn may_start(&self) -> bool {
+        !self.waiting.is_empty() && self.judged_behind < JUDGED_BEHIND_MAX
     }
 
     /// Takes the next event to send; it is outstanding from now on.
@@ -160,7 +171,9 @@ impl<T> Lane<T> {
 
     /// An event of the log was judged.
     pub fn settle(&mut self, seq: Seq) {
+        let was_oldest = self.outstanding.first() == Some(&seq);
         self.outstanding.remove(&seq);
+        self.judged_behind = if was_oldest || self.outstanding.is_empty() { 0 } else { self.judged_behind + 1 };
     }
 
     /// Every event of this lane below this has been judged.

@@ -1,7 +1,6 @@
 //! Who sends next. Inputs in, actions out; the lanes are independent of each other and share only the number of workers.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::pace::{Admission, Kind};
 use super::retry::next_attempt;
 use super::{Action, Done, Feed, Input, Job, Parked};
 use crate::model::{
-    AttemptTrigger, DeliveryId, Event, Outcome, SegmentId, Seq, SubId, Subscription, Timestamp, delivery_id,
+    AttemptTrigger, DeliveryId, Event, Mode, Outcome, SegmentId, Seq, SubId, Subscription, Timestamp, delivery_id,
 };
 use crate::store::{Claim, DeliveryFacts, DeliveryKey, End, Origin, Record, RowNotice, Verdict};
 
@@ -51,7 +50,7 @@ pub struct Scheduler<T> {
     lanes: HashMap<SubId, Lane<T>>,
     ready: VecDeque<SubId>,
     queued: HashSet<SubId>,
-    timers: BinaryHeap<Reverse<(Timestamp, SubId)>>,
+    timers: BTreeSet<(Timestamp, SubId)>,
     tail: Seq,
     workers: usize,
     busy: usize,
@@ -69,7 +68,7 @@ impl<T> Scheduler<T> {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             queued: HashSet::new(),
-            timers: BinaryHeap::new(),
+            timers: BTreeSet::new(),
             tail,
             workers: workers.max(1),
             busy: 0,
@@ -146,9 +145,9 @@ impl<T> Scheduler<T> {
         self.wake(key.sub);
     }
 
-    /// Deliveries on their way to or at a worker.
-    pub fn busy(&self) -> usize {
-        self.busy
+    /// Nothing is on its way, and everything that was decided is durable.
+    pub fn is_quiet(&self) -> bool {
+        self.busy == 0 && self.commits == 0
     }
 
     pub fn has(&self, sub: SubId) -> bool {
@@ -157,7 +156,7 @@ impl<T> Scheduler<T> {
 
     /// Every lane has nothing left that could be sent now, and everything that was decided is durable.
     pub fn drained(&self, now: Timestamp) -> bool {
-        self.busy == 0 && self.commits == 0 && self.lanes.values().all(|lane| lane.drained(now))
+        self.is_quiet() && self.lanes.values().all(|lane| lane.drained(now))
     }
 
     /// Below this every event has been judged by every lane.
@@ -200,12 +199,9 @@ impl<T> Scheduler<T> {
 
     /// Starts whatever may start at `now`. Returns the actions since the last call, and when to call again at the latest.
     pub fn run(&mut self, now: Timestamp) -> (Vec<Action<T>>, Option<Timestamp>) {
-        while let Some(Reverse((at, sub))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
-            if let Some(lane) = self.lanes.get_mut(&sub) {
+        while let Some((at, sub)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, sub));
+            if let Some(lane) = self.lanes.get_mut(&sub).filter(|lane| lane.timer == Some(at)) {
                 lane.timer = None;
             }
             self.wake(sub);
@@ -218,7 +214,7 @@ impl<T> Scheduler<T> {
                 self.queued.remove(&sub);
             }
         }
-        (std::mem::take(&mut self.actions), self.timers.peek().map(|Reverse((at, _))| *at))
+        (std::mem::take(&mut self.actions), self.timers.first().map(|(at, _)| *at))
     }
 
     fn wake(&mut self, sub: SubId) {
@@ -251,7 +247,7 @@ impl<T> Scheduler<T> {
             }
         }
         let kind = if lane.due.is_empty() { Kind::First } else { Kind::Retry };
-        if kind == Kind::First && !lane.has_waiting() {
+        if kind == Kind::First && !lane.may_start() {
             return false;
         }
         match lane.pace.admit(kind, now) {
@@ -306,7 +302,9 @@ impl<T> Scheduler<T> {
     fn start_due(&mut self, sub: SubId, suspect: bool, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         let Some(Parked { key, row, event }) = lane.due.pop_front() else { return };
-        let Some(event) = event else {
+        // An event that is no longer kept, or one that was tried before its subscription became at-most-once.
+        let sendable = event.filter(|_| !lane.at_most_once() || row.attempts <= row.base);
+        let Some(event) = sendable else {
             let low = lane.low(self.tail);
             let record =
                 Record::Ended { key, origin: Origin::Parked, facts: row.facts, end: End::Expired, low, at: now };
@@ -384,7 +382,7 @@ impl<T> Scheduler<T> {
             Judgement::Delivered => Verdict::Delivered,
             Judgement::Unknown => Verdict::Unknown,
             Judgement::Gone => Verdict::Failed,
-            Judgement::Failed if lane.at_most_once() => Verdict::Failed,
+            Judgement::Failed if job.subscription.mode == Mode::AtMostOnce => Verdict::Failed,
             Judgement::Failed => {
                 let failed = job.number.saturating_sub(job.base);
                 match next_attempt(&job.subscription.retry, failed, now, retry_after, random) {
@@ -439,10 +437,12 @@ impl<T> Scheduler<T> {
     }
 }
 
-fn set_timer<T>(timers: &mut BinaryHeap<Reverse<(Timestamp, SubId)>>, lane: &mut Lane<T>, sub: SubId, at: Timestamp) {
+fn set_timer<T>(timers: &mut BTreeSet<(Timestamp, SubId)>, lane: &mut Lane<T>, sub: SubId, at: Timestamp) {
     if lane.timer.is_none_or(|set| at < set) {
-        lane.timer = Some(at);
-        timers.push(Reverse((at, sub)));
+        if let Some(later) = lane.timer.replace(at) {
+            timers.remove(&(later, sub));
+        }
+        timers.insert((at, sub));
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::messages::Doubt;
 use crate::dispatch::{Input, Parked};
-use crate::ingest::LogReader;
+use crate::ingest::{LogReader, ReadError};
 use crate::model::{Event, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{FilterEra, StateReader};
@@ -112,10 +112,14 @@ impl CatchUp {
                 break;
             }
             let Some(row) = self.state.view.exception(key).map_err(doubt)? else { continue };
-            let event = self
-                .log
-                .event_at(row.facts.position, key.seq, row.facts.seen)
-                .map_err(|error| Doubt(error.to_string()))?;
+            let event = match self.log.event_at(row.facts.position, key.seq, row.facts.seen) {
+                Ok(event) => event,
+                Err(error @ ReadError::Io { .. }) => return Err(Doubt(error.to_string())),
+                Err(error) => {
+                    tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
+                    None
+                }
+            };
             rows.push(Parked { key, row, event: event.map(Arc::new) });
         }
         Ok(Input::DueRead { sub, rows, next_due })

@@ -1,6 +1,6 @@
 //! The intake: what the sources yield is judged by the router and handed to the committer; only then does it exist.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct Links<T> {
     pub status: Arc<Mutex<IntakeStatus>>,
     pub entries: Sender<Entry<T>>,
     pub wake: Receiver<()>,
+    #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
+    pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
 }
 
@@ -121,6 +123,7 @@ impl<T> Intake<T> {
             None => {}
         }
         let now = self.links.clock.now();
+        lock(&self.links.status).idle = false;
         let tick = self.ingest.tick(now).map_err(|error| Doubt(error.to_string()))?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
@@ -180,7 +183,11 @@ impl<T> Intake<T> {
         self.ingest.retire(settled_below, now).map_err(doubt)?;
         let view = self.state.view.clone();
         let failed = RefCell::new(None);
+        let unread = OnceCell::new();
+        // A lane that began in the past may still have to read an archived segment.
+        let unread = || unread.get_or_init(|| self.state.ledger().segments_from(settled_below));
         let needed = |segment| match view.pinned_offsets(segment) {
+            _ if unread().contains(&segment) => None,
             Ok(offsets) => Some(offsets),
             Err(error) => {
                 failed.borrow_mut().get_or_insert(error.to_string());

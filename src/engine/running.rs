@@ -70,6 +70,8 @@ pub(super) struct Shared {
     pub scheduler: Sender<ToScheduler<Target>>,
     /// One reload at a time.
     pub reloading: Mutex<()>,
+    /// The last number given to a replay that is a delivery of its own.
+    pub replays: Mutex<u32>,
 }
 
 pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
@@ -184,7 +186,7 @@ impl Engine {
         let _ = threads.intake.join();
         let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));
         let deadline = shared.clock.monotonic() + DRAIN;
-        let busy = || shared.ask(|scheduler| scheduler.busy() > 0).unwrap_or(false);
+        let busy = || lock(&shared.doubt).is_none() && shared.ask(|scheduler| !scheduler.is_quiet()).unwrap_or(false);
         let mut interrupted = false;
         while busy() {
             if shared.clock.monotonic() > deadline && !interrupted {

@@ -1,6 +1,6 @@
 //! Starting: open the state, settle what a crash left, put the configuration in force, start the threads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -20,9 +20,9 @@ use super::watch;
 use crate::admin::{self, Listen, LiveHub};
 use crate::config::Config;
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
-use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
+use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{Ingest, IngestSettings, LogSettings, Resume, Watch};
-use crate::model::SegmentId;
+use crate::model::{SegmentId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
 
@@ -68,8 +68,8 @@ fn report(opened: &Opened) {
         let moved_to = path.display();
         tracing::warn!(%moved_to, reason, "the view did not open; it was moved aside and rebuilt from the journal");
     }
-    if opened.gap > 0 {
-        tracing::error!(records = opened.gap, "journal records are missing between the checkpoint and the oldest file");
+    if opened.lost > 0 {
+        tracing::error!(records = opened.lost, "journal records are missing; the audit tells what no longer adds up");
     }
 }
 
@@ -90,9 +90,14 @@ impl Engine {
         let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
         let ingest = Ingest::open(settings, files, resume, now)?;
         let log = Arc::new(ingest.reader());
-        let barrier = if opened.fresh { ingest.newest_segment() } else { None };
+        let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
         let mut records = vec![Record::Started { at: now, barrier }];
         records.extend(settle_claims(&reader.ledger()));
+        let kept: BTreeSet<SegmentId> = reader.ledger().extents.iter().map(|extent| extent.segment).collect();
+        for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
+            tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
+            records.push(Record::Purged { segment, at: now });
+        }
         state.commit(&records)?;
 
         let ledger = reader.ledger().clone();
@@ -107,7 +112,7 @@ impl Engine {
         };
         let mut scheduler = Scheduler::new(workers, tail, barrier);
         let running: HashSet<_> = plan.routing.subscriptions.keys().copied().collect();
-        apply_lanes(&mut scheduler, plan.lanes, &*clock);
+        apply_lanes(&mut scheduler, plan.lanes, now);
 
         let (to_scheduler, scheduler_inbox) = unbounded();
         let (to_committer, entries) = bounded(ENTRIES_MAX);
@@ -116,7 +121,7 @@ impl Engine {
         let (wake, woken) = bounded(1);
         let (stop, stops) = unbounded();
         let watched = std::iter::once(config.spool.dir.join("in")).chain(config.logs.iter().map(|log| log.dir.clone()));
-        let watch = Watch::start(&watched.collect::<Vec<_>>(), wake);
+        let watch = Watch::start(&watched.collect::<Vec<_>>(), wake.clone());
 
         let shared = Arc::new(Shared {
             config_path,
@@ -135,7 +140,12 @@ impl Engine {
             entries: to_committer,
             scheduler: to_scheduler,
             reloading: Mutex::new(()),
+            replays: Mutex::new(0),
         });
+        // Before the first thread: a port in use must not stop an engine that is already sending.
+        let config = shared.config();
+        let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
+        let admin = admin::start(&listen, Arc::new(Panel::new(shared.clone())), shared.live.clone())?;
         let guard = Guard { shared: shared.clone(), stop };
 
         let pool = {
@@ -182,6 +192,7 @@ impl Engine {
                 status: shared.intake_status.clone(),
                 entries: shared.entries.clone(),
                 wake: woken,
+                waker: wake.clone(),
                 requests: intake_inbox,
             };
             let mut intake = Intake::new(ingest, reader, running, links);
@@ -201,9 +212,6 @@ impl Engine {
             }
         })?;
 
-        let config = shared.config();
-        let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
-        let admin = admin::start(&listen, Arc::new(Panel::new(shared.clone())), shared.live.clone())?;
         let threads = Threads { intake, committer, scheduler, catchup, house, stop_house };
         Ok(Self { shared, threads, pool, admin: Some(admin), stops, _watch: Some(watch) })
     }
@@ -231,14 +239,14 @@ impl Guard {
             };
             tracing::error!(thread = name, reason = doubt, "the line stops: durability is in doubt");
             lock(&shared.doubt).get_or_insert(doubt.clone());
+            let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));
             let _ = stop.send(Stop::Doubt(doubt));
         };
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| EngineError::Thread { name, source })
     }
 }
 
-fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, clock: &dyn Clock) {
-    let now = clock.now();
+fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, now: Timestamp) {
     for command in commands {
         match command {
             LaneCommand::Add(start) => scheduler.add(*start, now),
@@ -265,21 +273,24 @@ fn schedule(
     reads: &Sender<ReadRequest>,
 ) {
     let clock = &*shared.clock;
-    let mut wake_at = Some(clock.now());
-    loop {
+    let mut steady = SteadyTime::default();
+    let mut now = |clock: &dyn Clock| steady.at(clock.now(), clock.monotonic());
+    let mut wake_at = Some(now(clock));
+    let mut stop = false;
+    while !stop {
         let first = match wake_at {
-            Some(at) => inbox.recv_timeout(at.since(clock.now())).ok(),
+            Some(at) => inbox.recv_timeout(at.since(now(clock))).ok(),
             None => inbox.recv().ok(),
         };
         for message in first.into_iter().chain(inbox.try_iter().take(INPUTS_AT_ONCE)) {
             match message {
-                ToScheduler::Input(input) => scheduler.take(input, clock.now(), fastrand::u64(..)),
-                ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, clock),
+                ToScheduler::Input(input) => scheduler.take(input, now(clock), fastrand::u64(..)),
+                ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, now(clock)),
                 ToScheduler::Ask(question) => question(&mut scheduler),
-                ToScheduler::Stop => return,
+                ToScheduler::Stop => stop = true,
             }
         }
-        let (actions, next) = scheduler.run(clock.now());
+        let (actions, next) = scheduler.run(now(clock));
         wake_at = next;
         for action in actions {
             match action {

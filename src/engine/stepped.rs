@@ -269,6 +269,12 @@ impl Stepped {
         }
     }
 
+    /// The process dies, and starts again with other subscriptions.
+    pub fn crash_into(&mut self, subscriptions: Vec<Subscription>) {
+        self.subscriptions = subscriptions;
+        self.crash();
+    }
+
     /// The process dies here: nothing that was not durable is left. Then it starts again.
     pub fn crash(&mut self) {
         self.parts = None;

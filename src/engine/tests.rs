@@ -266,3 +266,61 @@ fn events_of_a_lost_state_are_sent_again_or_unknown_never_twice_at_most_once() {
     assert_eq!(engine.ledger().lanes[&SubId(2)].books.unknown, 3);
     assert_eq!(engine.differences(), Vec::<String>::new());
 }
+
+#[test]
+fn a_subscription_that_comes_back_takes_its_old_backlog_and_nothing_of_the_time_between() {
+    let dir = tempfile::tempdir().unwrap();
+    let oms = subscription("oms", "standard", Mode::AtLeastOnce, &[5]);
+    let mut engine = Stepped::start(dir.path(), vec![oms.clone()], &[]);
+    engine.hold_sends = true;
+    (1..=3).for_each(|n| engine.produce(&event(n)));
+    engine.settle();
+    for (n, subscriptions) in [(4, vec![]), (5, vec![oms])] {
+        engine.crash_into(subscriptions);
+        engine.produce(&event(n));
+        engine.clock.advance(Duration::from_secs(1));
+        engine.settle();
+        assert_eq!(engine.differences(), Vec::<String>::new());
+    }
+    engine.hold_sends = false;
+    engine.crash();
+    engine.run_out();
+    let ids: HashSet<_> = engine.seen().iter().map(|seen| header(seen, "webhook-id")).collect();
+    assert_eq!(ids, HashSet::from(["e1", "e2", "e3", "e5"].map(str::to_owned)));
+    assert_eq!(engine.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn a_view_that_is_gone_or_damaged_is_rebuilt_and_claims_are_remembered() {
+    for damage in ["removed", "overwritten", "row"] {
+        let dir = tempfile::tempdir().unwrap();
+        let oms = subscription("oms", "standard", Mode::AtLeastOnce, &[3600]);
+        let mut orders = subscription("orders", "carbon", Mode::AtMostOnce, &[]);
+        orders.secrets.clear();
+        let mut engine = Stepped::start(dir.path(), vec![oms.clone(), orders.clone()], &[Answer::Status(500)]);
+        (1..=3).for_each(|n| engine.produce(&event(n)));
+        engine.settle();
+        let before = engine.ledger();
+        let sent = engine.seen().len();
+        let subscriptions = vec![oms, orders];
+        drop(engine);
+        let view = dir.path().join("state/view");
+        match damage {
+            "removed" => std::fs::remove_dir_all(&view).unwrap(),
+            "overwritten" => std::fs::write(view.join("db"), vec![0xA5; 400_000]).unwrap(),
+            _ => {
+                let mut bytes = std::fs::read(view.join("db")).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[..middle].iter_mut().step_by(97).for_each(|byte| *byte ^= 0x55);
+                std::fs::write(view.join("db"), bytes).unwrap();
+            }
+        }
+        let mut engine = Stepped::start(dir.path(), subscriptions, &[]);
+        engine.settle();
+        assert_eq!(engine.seen().len(), 0, "{damage}: nothing is sent again ({sent} were)");
+        let after = engine.ledger();
+        let books = |ledger: &crate::store::Ledger| ledger.lanes.values().map(|lane| lane.books).collect::<Vec<_>>();
+        assert_eq!(books(&after), books(&before), "{damage}");
+        assert_eq!(engine.differences(), Vec::<String>::new(), "{damage}");
+    }
+}

@@ -42,6 +42,28 @@ impl Clock for SystemClock {
     }
 }
 
+/// Wall time that never goes back: after a step back it goes on from where it was, at the pace of the monotonic clock.
+/// For schedules, which must not stall because somebody set the clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SteadyTime {
+    last: Option<(Timestamp, Duration)>,
+}
+
+impl SteadyTime {
+    /// The steady time when the two clocks read `wall` and `monotonic`.
+    pub fn at(&mut self, wall: Timestamp, monotonic: Duration) -> Timestamp {
+        let steady = match self.last {
+            None => wall,
+            Some((last, then)) => wall.max(last.plus(monotonic.saturating_sub(then))),
+        };
+        // Milliseconds are cut off: keep the older reading until a whole one has passed.
+        if self.last.is_none_or(|(last, _)| steady > last) {
+            self.last = Some((steady, monotonic));
+        }
+        steady
+    }
+}
+
 /// A clock that stands still until it is moved: for tests and the simulation.
 pub struct ManualClock {
     now_ms: AtomicI64,
@@ -65,5 +87,20 @@ impl Clock for ManualClock {
 
     fn monotonic(&self) -> Duration {
         Timestamp(self.now_ms.load(Ordering::SeqCst)).since(Timestamp(self.start_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steady_time_goes_on_when_the_wall_clock_is_set_back() {
+        let mut steady = SteadyTime::default();
+        let at = |s| Duration::from_secs(s);
+        assert_eq!(steady.at(Timestamp(100_000), at(1)), Timestamp(100_000));
+        assert_eq!(steady.at(Timestamp(40_000), at(3)), Timestamp(102_000));
+        assert_eq!(steady.at(Timestamp(41_000), at(4)), Timestamp(103_000));
+        assert_eq!(steady.at(Timestamp(500_000), at(5)), Timestamp(500_000));
     }
 }

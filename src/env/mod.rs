@@ -5,6 +5,6 @@ mod clock;
 mod files;
 mod sys;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
 pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Stat, Writers};
 pub use sys::ignore_lease_signal;

@@ -52,6 +52,11 @@ impl LogReader {
         Self { files, layout, index, open: Mutex::default() }
     }
 
+    /// Whether the segment's file is still there.
+    pub fn is_kept(&self, segment: SegmentId) -> bool {
+        !matches!(self.file(segment), Ok(None))
+    }
+
     /// The events of `extent` from number `from_seq` on, numbered as the first time.
     pub fn read(&self, extent: &Extent, from_seq: Seq) -> Result<Vec<Event>, ReadError> {
         let segment = extent.segment;

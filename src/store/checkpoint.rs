@@ -80,6 +80,11 @@ pub(super) fn write(files: &dyn Files, dir: &Path, view: &View, lsn: u64) -> Res
     Ok(rows)
 }
 
+/// The record number that the newest checkpoint reflects; 0 without one.
+pub(super) fn newest_lsn(files: &dyn Files, dir: &Path) -> u64 {
+    list(files, dir).ok().and_then(|listed| listed.last().map(|(lsn, _)| *lsn)).unwrap_or(0)
+}
+
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn parse(bytes: &[u8]) -> Option<Pairs> {

@@ -18,6 +18,8 @@ use crate::env::{AppendFile, Files};
 use crate::model::Timestamp;
 
 const FILE_HEADER: &[u8; 16] = b"spoolhook-jrnl1\n";
+/// What journal files of every version begin with.
+const FAMILY: &[u8] = b"spoolhook-jrnl";
 /// A file is closed when it has grown past this.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
@@ -36,7 +38,7 @@ pub enum JournalError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the journal stopped after an earlier write error; restart the engine")]
     Stopped,
-    #[error("{} is not a journal file of this version: its first 16 bytes differ", .0.display())]
+    #[error("{} is a journal file of another version; a newer spoolhook wrote it", .0.display())]
     Foreign(PathBuf),
     #[error("record {lsn} in {}: {source}", path.display())]
     Record { lsn: u64, path: PathBuf, source: record::DecodeError },
@@ -63,8 +65,8 @@ pub struct ScanReport {
     pub damage: Vec<Damage>,
     /// Number of the last record of the last whole commit in the files that were read; 0 when there was none.
     pub last_lsn: u64,
-    /// Smallest record number still kept; `None` in an empty journal.
-    pub first_lsn: Option<u64>,
+    /// Records that are missing among those that were to be handed over.
+    pub lost: u64,
 }
 
 fn file_name(first_lsn: u64) -> String {
@@ -96,7 +98,8 @@ impl JournalFile {
     /// Reads the file at `path`.
     pub fn read(files: &dyn Files, path: PathBuf) -> Result<Self, JournalError> {
         let bytes = files.read(&path).map_err(io_error("read", &path))?;
-        if bytes.len() >= FILE_HEADER.len() && !bytes.starts_with(FILE_HEADER) {
+        let other_version = bytes.starts_with(FAMILY) && !bytes.starts_with(FILE_HEADER);
+        if other_version && bytes.len() >= FILE_HEADER.len() {
             return Err(JournalError::Foreign(path));
         }
         Ok(Self { path, bytes })
@@ -133,7 +136,7 @@ impl Journal {
     ) -> Result<(Self, ScanReport), JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
         let listed = list(&*files, dir).map_err(io_error("list", dir))?;
-        let mut report = ScanReport { first_lsn: listed.first().map(|file| file.0), ..ScanReport::default() };
+        let mut report = ScanReport::default();
         let mut current = None;
         for (index, (first_lsn, path, len)) in listed.iter().enumerate() {
             let last = index + 1 == listed.len();
@@ -203,6 +206,22 @@ impl Journal {
         Ok((path, file, FILE_HEADER.len() as u64))
     }
 
+    /// Whether some file is older, or all together are larger, than history may be.
+    pub fn is_over(&self, bytes_max: u64, before: Timestamp) -> Result<bool, JournalError> {
+        let listed = list(&*self.files, &self.dir).map_err(io_error("list", &self.dir))?;
+        let total: u64 = listed.iter().map(|file| file.2).sum();
+        let mut old = false;
+        if let [(_, oldest, _), _, ..] = listed.as_slice() {
+            old = self.written(oldest)? < before;
+        }
+        Ok(listed.len() > 1 && (old || total > bytes_max))
+    }
+
+    fn written(&self, path: &Path) -> Result<Timestamp, JournalError> {
+        let written_ns = self.files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
+        Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
+    }
+
     /// Removes the oldest files while more than `bytes_max` are kept or they were last written before `before`, and
     /// everything in them is at or below `upto_lsn`. Returns the number of files removed.
     pub fn prune(&self, upto_lsn: u64, bytes_max: u64, before: Timestamp) -> Result<usize, JournalError> {
@@ -211,8 +230,7 @@ impl Journal {
         let mut removed = 0;
         for pair in listed.windows(2) {
             let (_, path, len) = &pair[0];
-            let written_ns = self.files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
-            let old = written_ns < i128::from(before.0) * 1_000_000;
+            let old = self.written(path)? < before;
             if !(old || total > bytes_max) || pair[1].0 > upto_lsn + 1 {
                 break;
             }
@@ -235,6 +253,9 @@ fn replay_file(
     let mut committed_end = file.offset(0);
     let mut open_commit = Vec::new();
     let mut damage = Vec::new();
+    if file.bytes.len() >= FILE_HEADER.len() && !file.bytes.starts_with(FILE_HEADER) {
+        damage.push(Damage { file: file.path.clone(), start: 0, end: file.offset(0) });
+    }
     for item in file.items() {
         match item {
             Item::Damage { start, end } => {
@@ -245,6 +266,8 @@ fn replay_file(
                 if frame.commit {
                     committed_end = file.offset(frame.end());
                     for (lsn, record) in open_commit.drain(..) {
+                        let expected = report.last_lsn.max(after_lsn) + 1;
+                        report.lost += lsn.saturating_sub(expected);
                         report.last_lsn = report.last_lsn.max(lsn);
                         if lsn > after_lsn {
                             each(lsn, record);

@@ -32,9 +32,11 @@ pub struct Books {
 }
 
 impl Books {
-    /// Matched deliveries without a final status.
+    /// Matched deliveries without a final status. After damage to the journal the sum may not add up: it stays at zero
+    /// then, and the audit says so.
     pub fn pending(&self) -> u64 {
-        self.matched - (self.delivered + self.failed + self.unknown + self.cancelled + self.expired + self.dropped)
+        let ended = self.delivered + self.failed + self.unknown + self.cancelled + self.expired + self.dropped;
+        self.matched.saturating_sub(ended)
     }
 }
 
@@ -74,7 +76,7 @@ pub struct LaneState {
 impl LaneState {
     /// Pending deliveries that wait in the log, in no row.
     pub fn waiting(&self) -> u64 {
-        self.books.pending() - self.parked
+        self.books.pending().saturating_sub(self.parked)
     }
 
     /// Where reading the log for this lane begins: at `next_seq` when nothing waits.
@@ -107,12 +109,13 @@ impl LaneState {
     }
 
     fn leave(&mut self, status: ExceptionStatus) {
-        match status {
-            ExceptionStatus::Parked => self.parked -= 1,
-            ExceptionStatus::Failed => self.books.failed -= 1,
-            ExceptionStatus::Unknown => self.books.unknown -= 1,
-            ExceptionStatus::Delivered => self.books.delivered -= 1,
-        }
+        let count = match status {
+            ExceptionStatus::Parked => &mut self.parked,
+            ExceptionStatus::Failed => &mut self.books.failed,
+            ExceptionStatus::Unknown => &mut self.books.unknown,
+            ExceptionStatus::Delivered => &mut self.books.delivered,
+        };
+        *count = count.saturating_sub(1);
     }
 }
 
@@ -171,6 +174,12 @@ impl Ledger {
         self.extents.range(start..).filter(|extent| extent.events > 0).take(count).copied().collect()
     }
 
+    /// The segments that hold events from `from` on.
+    pub fn segments_from(&self, from: Seq) -> BTreeSet<SegmentId> {
+        let start = self.extents.partition_point(|extent| extent.next_seq() <= from);
+        self.extents.range(start..).filter(|extent| extent.events > 0).map(|extent| extent.segment).collect()
+    }
+
     /// The extent that holds event `seq`.
     pub fn extent_of(&self, seq: Seq) -> Option<Extent> {
         self.extents_from(seq, 1).first().copied().filter(|extent| extent.first_seq <= seq)
@@ -209,10 +218,15 @@ impl Ledger {
                 self.extents.retain(|extent| extent.segment != *segment);
                 None
             }
-            Record::Unsubscribed { sub, .. } => self.in_lane(*sub, |lane| {
-                lane.removed = true;
-                None
-            }),
+            Record::Unsubscribed { sub, .. } => {
+                let from_seq = self.next_seq;
+                self.in_lane(*sub, |lane| {
+                    lane.removed = true;
+                    let nothing = Filter { tenant: lane.tenant.clone(), ..Filter::default() };
+                    lane.eras.push(FilterEra { from_seq, filter: nothing });
+                    None
+                })
+            }
             Record::Paused { sub, reason, .. } => self.in_lane(*sub, |lane| {
                 lane.paused = Some(reason.clone());
                 None

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::checkpoint::{self, CheckpointError};
-use super::journal::{Damage, Journal, JournalError};
+use super::journal::{self, Damage, Journal, JournalError};
 use super::ledger::{Ledger, RowChange};
 use super::lock::{LockError, StateLock};
 use super::record::{DeliveryKey, ExceptionStatus, Record};
@@ -48,9 +48,16 @@ pub struct Opened {
     pub damage: Vec<Damage>,
     /// Where an unusable view was moved, and why.
     pub rebuilt: Option<(PathBuf, String)>,
-    /// Records that are gone between the rebuilt view and the journal.
-    pub gap: u64,
+    /// Records that are missing behind the view or checkpoint.
+    pub lost: u64,
     pub replayed: u64,
+}
+
+impl Opened {
+    /// Nobody knows any more which at-most-once deliveries of what lies in the spool were sent.
+    pub fn forgot_claims(&self) -> bool {
+        self.fresh || self.lost > 0 || (self.rebuilt.is_some() && self.replayed == 0)
+    }
 }
 
 /// A parked row that was written or removed: the scheduler must know before it looks for due rows again.
@@ -97,7 +104,15 @@ impl State {
         let (view_dir, journal_dir, checkpoint_dir) = (dir.join("view"), dir.join("journal"), dir.join("checkpoint"));
         let mut opened = Opened::default();
 
-        let loaded = View::open(&*files, &view_dir).and_then(|view| Ok((view.load_ledger()?, view)));
+        let listed = journal::list(&*files, &journal_dir).unwrap_or_default();
+        let oldest = listed.first().map_or(0, |(first_lsn, ..)| *first_lsn);
+        let loaded = View::open(&*files, &view_dir).and_then(|view| {
+            view.verify()?;
+            match view.load_ledger()? {
+                Some(ledger) if ledger.lsn + 1 < oldest => Err(ViewError::Behind { view: ledger.lsn, oldest }),
+                ledger => Ok((ledger, view)),
+            }
+        });
         let (view, mut ledger) = match loaded {
             Ok((Some(ledger), view)) => (view, ledger),
             Ok((None, view)) => Self::restore(&*files, view, &checkpoint_dir)?,
@@ -126,11 +141,13 @@ impl State {
         if start > report.last_lsn {
             return Err(StateError::JournalBehind { dir: dir.to_owned(), view: start, journal: report.last_lsn });
         }
-        opened.gap = report.first_lsn.map_or(0, |first| first.saturating_sub(start + 1));
+        opened.lost = report.lost;
         opened.fresh = start == 0 && opened.replayed == 0 && opened.rebuilt.is_none();
         opened.damage = report.damage;
         let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir };
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint: opened.replayed, _lock: lock };
+        let since_checkpoint =
+            reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
+        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, _lock: lock };
         state.store_ledger()?;
         Ok((state, opened))
     }
@@ -189,8 +206,14 @@ impl State {
     }
 
     /// Drops the history that was written before `before`, and the oldest while the journal is larger than `bytes_max`; never
-    /// what a checkpoint does not hold yet. Returns the number of journal files removed.
-    pub fn prune_history(&self, bytes_max: u64, before: Timestamp) -> Result<usize, StateError> {
+    /// what a checkpoint does not hold yet: one is written first. Returns the number of journal files removed.
+    pub fn prune_history(&mut self, bytes_max: u64, before: Timestamp) -> Result<usize, StateError> {
+        if !self.journal.is_over(bytes_max, before)? {
+            return Ok(0);
+        }
+        if self.since_checkpoint > 0 {
+            self.checkpoint()?;
+        }
         let upto = self.reader.ledger().lsn.saturating_sub(self.since_checkpoint);
         Ok(self.journal.prune(upto, bytes_max, before)?)
     }

@@ -24,6 +24,10 @@ const CACHE_BYTES: u64 = 32 << 20;
 pub enum ViewError {
     #[error("the view (sled) does not open at {}: {reason}", path.display())]
     Open { path: PathBuf, reason: String },
+    #[error("it reflects record {view}, the oldest journal file begins at {oldest}")]
+    Behind { view: u64, oldest: u64 },
+    #[error("the view (sled) panicked while it was read")]
+    Panicked,
     #[error("the view (sled) failed: {0}")]
     Sled(#[from] sled::Error),
     #[error(transparent)]
@@ -94,6 +98,20 @@ impl View {
             }
         }
         Err(io::Error::other("a hundred damaged views lie beside the state already; remove some"))
+    }
+
+    /// Reads every row once: sled can open over damaged media and fail, or panic, at a row.
+    pub fn verify(&self) -> Result<(), ViewError> {
+        let read_all = || -> Result<(), ViewError> {
+            for item in self.tree.iter() {
+                let (key, value) = item?;
+                if key.starts_with(rows::EXCEPTIONS) {
+                    rows::unseal::<ExceptionRow>(&value)?;
+                }
+            }
+            Ok(())
+        };
+        catch_unwind(AssertUnwindSafe(read_all)).unwrap_or(Err(ViewError::Panicked))
     }
 
     /// The ledger as far as the view knows it; `None` in an empty view.
@@ -190,8 +208,7 @@ impl View {
         };
         batch.insert(rows::META, rows::seal(&meta));
         self.tree.apply_batch(batch)?;
-        self.tree.flush()?;
-        self.db_file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
+        self.sync()
     }
 
     /// The row of one delivery.
@@ -240,14 +257,23 @@ impl View {
         self.tree.iter().map(|item| Ok(item?))
     }
 
-    /// Puts dumped rows back.
+    /// Puts dumped rows back. The meta row comes last, when the others are durable: a view without it counts as empty.
     pub(super) fn restore(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), ViewError> {
-        for chunk in pairs.chunks(1000) {
+        let (meta, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(key, _)| key == rows::META);
+        for chunk in others.chunks(1000).chain([meta.as_slice()]) {
             let mut batch = sled::Batch::default();
             chunk.iter().for_each(|(key, value)| batch.insert(key.as_slice(), value.as_slice()));
+            if chunk.iter().any(|(key, _)| key == rows::META) {
+                self.sync()?;
+            }
             self.tree.apply_batch(batch)?;
         }
-        Ok(())
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), ViewError> {
+        self.tree.flush()?;
+        self.db_file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
     }
 }
 

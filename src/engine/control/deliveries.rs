@@ -3,6 +3,7 @@
 //! A delivery shows up at the record of its latest attempt, so no list of what was already shown is needed: an attempt is
 //! the latest one when the delivery's row says so, or when it delivered and there is no row.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,14 +13,15 @@ use crate::admin::{ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
 use crate::routing::Pattern;
-use crate::store::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus, Record, Verdict};
+use crate::store::{DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, Record};
 
 /// A delivery found in the history.
 pub(super) struct Found {
     pub key: DeliveryKey,
     pub facts: DeliveryFacts,
     pub attempts: Vec<Attempt>,
-    pub verdict: Verdict,
+    /// How it stood after the newest record about it.
+    pub settled: DeliveryStatus,
     pub row: Option<ExceptionRow>,
 }
 
@@ -30,7 +32,7 @@ impl Found {
             Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
             Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
             Some(ExceptionStatus::Delivered) => DeliveryStatus::Delivered,
-            None => status_after(self.verdict),
+            None => self.settled,
         }
     }
 }
@@ -109,9 +111,16 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
     let mut data = if before == u64::MAX { untried(shared, &sieve, limit)? } else { Vec::new() };
     let mut failure = None;
     let mut next = None;
+    let mut ended = HashSet::new();
     let view = &shared.state.view;
     let scanned = shared.state.history(before, |lsn, record| {
-        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let (key, facts, attempt, settled) = match record {
+            Record::Attempted { key, facts, attempt, verdict, .. } => {
+                (key, facts, Some(attempt), status_after(verdict))
+            }
+            Record::Ended { key, facts, end, .. } => (key, facts, None, status_at(end)),
+            _ => return ControlFlow::Continue(()),
+        };
         let Some(subscription) = configured.get(&key.sub) else { return ControlFlow::Continue(()) };
         if !sieve.takes_facts(key.sub, &facts) {
             return ControlFlow::Continue(());
@@ -123,14 +132,16 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
                 return ControlFlow::Break(());
             }
         };
-        let latest = match (&row, verdict) {
-            (Some(row), _) => row.attempts == attempt.number,
-            (None, verdict) => verdict == Verdict::Delivered,
+        let latest = match (&row, &attempt) {
+            (Some(row), Some(attempt)) => row.attempts == attempt.number,
+            (Some(row), None) => row.attempts == 0,
+            (None, Some(_)) => settled == DeliveryStatus::Delivered && !ended.contains(&key),
+            (None, None) => ended.insert(key),
         };
         if !latest {
             return ControlFlow::Continue(());
         }
-        let found = Found { key, facts, attempts: vec![attempt], verdict, row };
+        let found = Found { key, facts, attempts: attempt.into_iter().collect(), settled, row };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
         if sieve.takes(&row) {
             if data.len() >= limit {
@@ -184,12 +195,18 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
     let mut found: Option<Found> = None;
     let mut others = Vec::new();
     let scanned = shared.state.history(u64::MAX, |_, record| {
-        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let (key, facts, attempt, settled) = match record {
+            Record::Attempted { key, facts, attempt, verdict, .. } => {
+                (key, facts, Some(attempt), status_after(verdict))
+            }
+            Record::Ended { key, facts, end, .. } => (key, facts, None, status_at(end)),
+            _ => return ControlFlow::Continue(()),
+        };
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
         if id.starts_with(&wanted) {
             match &mut found {
-                None => found = Some(Found { key, facts, attempts: vec![attempt], verdict, row: None }),
-                Some(found) if found.facts.delivery == facts.delivery => found.attempts.push(attempt),
+                None => found = Some(Found { key, facts, attempts: attempt.into_iter().collect(), settled, row: None }),
+                Some(found) if found.facts.delivery == facts.delivery => found.attempts.extend(attempt),
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
             }
@@ -197,7 +214,7 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
         ControlFlow::Continue(())
     });
     scanned.map_err(internal)?;
-    let Some(mut found) = found else {
+    let Some(mut found) = found.or(found_by_row(shared, &wanted)?) else {
         let message = format!("no delivery {prefix} in the history; see `spoolhook deliveries list`");
         return Err(ControlError::NotFound(message));
     };
@@ -208,6 +225,24 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
     found.attempts.reverse();
     found.row = shared.state.view.exception(found.key).map_err(internal)?;
     Ok(found)
+}
+
+/// A delivery whose attempts are older than the history, but which still has a row.
+fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError> {
+    let Ok(id) = uuid::Uuid::parse_str(id) else { return Ok(None) };
+    let Some(key) = shared.state.view.find(id.as_bytes()).map_err(internal)? else { return Ok(None) };
+    let row = shared.state.view.exception(key).map_err(internal)?;
+    let settled = DeliveryStatus::Pending;
+    Ok(row.map(|row| Found { key, facts: row.facts.clone(), attempts: Vec::new(), settled, row: Some(row) }))
+}
+
+/// The status of a delivery that ended without another attempt.
+fn status_at(end: End) -> DeliveryStatus {
+    match end {
+        End::Cancelled => DeliveryStatus::Cancelled,
+        End::Expired => DeliveryStatus::Expired,
+        End::Unknown => DeliveryStatus::Unknown,
+    }
 }
 
 pub(super) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {

@@ -7,7 +7,7 @@ use super::deliveries::{Found, find, subscription_of};
 use crate::admin::ControlError;
 use crate::admin::api::ReplayRow;
 use crate::engine::messages::Then;
-use crate::engine::running::Shared;
+use crate::engine::running::{Shared, lock};
 use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, Record};
 
@@ -33,6 +33,10 @@ pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
 fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
     let found = find(shared, id)?;
     let subscription = subscription_of(shared, found.key.sub)?;
+    let kept = shared.log.event_at(found.facts.position, found.key.seq, found.facts.seen).map_err(super::internal)?;
+    if kept.is_none() {
+        return Ok(refused(id, "gone", "its payload is no longer kept: retention removed it"));
+    }
     let at_most_once = subscription.mode == Mode::AtMostOnce;
     if at_most_once && !consent {
         let message = "this subscription is at-most-once: the receiver may get the event a second time. \
@@ -40,7 +44,7 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
         return Ok(refused(id, "consent_required", message));
     }
     let now = shared.clock.now();
-    let key = if at_most_once { replay_key(shared, &found)? } else { found.key };
+    let key = if at_most_once { replay_key(shared, &found) } else { found.key };
     // From here to the commit the scheduler keeps its hands off this delivery.
     if !shared.ask(move |scheduler| scheduler.reserve(key)).unwrap_or(false) {
         return Ok(refused(id, "in_flight", "it is on its way at this moment; look again when that attempt has ended"));
@@ -70,15 +74,12 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
     })
 }
 
-fn replay_key(shared: &Shared, found: &Found) -> Result<DeliveryKey, ControlError> {
-    let mut replay = u32::try_from(shared.clock.now().as_secs()).unwrap_or(u32::MAX).max(found.key.replay + 1);
-    loop {
-        let key = DeliveryKey { replay, ..found.key };
-        if shared.state.view.exception(key).map_err(super::internal)?.is_none() {
-            return Ok(key);
-        }
-        replay += 1;
-    }
+fn replay_key(shared: &Shared, found: &Found) -> DeliveryKey {
+    // Seconds since 1970, and never the same one twice: unique over restarts without asking the history.
+    let mut last = lock(&shared.replays);
+    let seconds = u32::try_from(shared.clock.now().as_secs()).unwrap_or(u32::MAX);
+    *last = seconds.max(last.saturating_add(1));
+    DeliveryKey { replay: *last, ..found.key }
 }
 
 fn new_delivery(

@@ -102,22 +102,17 @@ pub fn one(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
 /// Stops sending and keeps queueing.
 pub fn pause(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
     let (sub, _) = find(shared, key)?;
-    let paused = shared.state.ledger().lanes.get(&sub).is_some_and(|lane| lane.paused.is_some());
-    if !paused {
-        let reason = "paused by an operator".to_owned();
-        let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
-        shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Pause { sub, reason }])).map_err(internal)?;
-    }
+    let paused = shared.state.ledger().lanes.get(&sub).and_then(|lane| lane.paused.clone());
+    let reason = paused.unwrap_or_else(|| "paused by an operator".to_owned());
+    let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
+    shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Pause { sub, reason }])).map_err(internal)?;
     one(shared, key)
 }
 
 /// Sends again, what waited first.
 pub fn resume(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
     let (sub, _) = find(shared, key)?;
-    let paused = shared.state.ledger().lanes.get(&sub).is_some_and(|lane| lane.paused.is_some());
-    if paused {
-        let record = Record::Resumed { sub, at: shared.clock.now() };
-        shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Resume(sub)])).map_err(internal)?;
-    }
+    let record = Record::Resumed { sub, at: shared.clock.now() };
+    shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Resume(sub)])).map_err(internal)?;
     one(shared, key)
 }
