@@ -1,3 +1,5 @@
 //! What a user would notice, in one binary.
 
 mod layers;
+mod peers;
+mod wire;
