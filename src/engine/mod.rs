@@ -20,7 +20,11 @@ mod messages;
 mod pool;
 mod running;
 mod start;
+#[cfg(test)]
+mod stepped;
 mod target;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use running::{Engine, EngineError, Stop};

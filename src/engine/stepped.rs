@@ -1,0 +1,296 @@
+//! The engine without threads: the same parts, one step at a time, over a clock that is moved and a transport that
+//! answers from a script. What the threads do in parallel happens here in a fixed order.
+
+use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use super::audit;
+use super::catchup::{CatchUp, ReadRequest};
+use super::committer::{self, Outlets};
+use super::intake::{accept, decode_cursor};
+use super::lanes::{plan, settle_claims};
+use super::messages::{Entry, LaneCommand, Routing, Then, ToScheduler};
+use crate::dispatch::{Action, Input, Job, Scheduler, worker};
+use crate::env::{Clock, ManualClock, OsFiles};
+use crate::http::{Evidence, Failure, Response, Transport};
+use crate::ingest::{Ingest, IngestSettings, LogReader, Producer, Resume};
+use crate::model::{Outcome, Subscription, Timestamp};
+use crate::store::{Ledger, Record, State};
+use crate::wire::{Bound, Dialects, RenderInput, Request};
+
+/// When every run begins.
+pub const START: Timestamp = Timestamp(1_773_309_600_000);
+
+/// What the scripted receiver does with one request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Status(u16),
+    RetryAfter(u16, &'static str),
+    Refused,
+    /// The whole request left, no answer came.
+    Reset,
+}
+
+/// A request as the receiver saw it, or would have.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub at: Timestamp,
+    pub request: Request,
+}
+
+/// A receiver that answers from a list, then always 200.
+pub struct Scripted {
+    clock: Arc<ManualClock>,
+    answers: Mutex<VecDeque<Answer>>,
+    pub seen: Mutex<Vec<Seen>>,
+}
+
+impl Transport for Scripted {
+    type Endpoint = ();
+
+    fn send(&self, (): &(), request: &Request, _timeout: Duration) -> Evidence {
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(200));
+        self.seen.lock().unwrap().push(Seen { at: self.clock.now(), request: request.clone() });
+        let bytes = request.body.len() as u64;
+        let failed = |outcome, request_bytes| Evidence {
+            result: Err(Failure { outcome, message: "scripted".into() }),
+            request_bytes,
+            remote: None,
+            elapsed: Duration::ZERO,
+        };
+        let answered = |status, headers| Evidence {
+            result: Ok(Response { status, headers, body: Vec::new() }),
+            request_bytes: bytes,
+            remote: None,
+            elapsed: Duration::ZERO,
+        };
+        match answer {
+            Answer::Status(status) => answered(status, Vec::new()),
+            Answer::RetryAfter(status, value) => answered(status, vec![("Retry-After".into(), value.into())]),
+            Answer::Refused => failed(Outcome::Refused, 0),
+            Answer::Reset => failed(Outcome::Reset, bytes),
+        }
+    }
+}
+
+/// A subscription's dialect without an endpoint.
+pub struct Shape(Bound);
+
+impl worker::Target for Shape {
+    type Endpoint = ();
+
+    fn render(&self, input: &RenderInput<'_>) -> Request {
+        self.0.render(input)
+    }
+
+    fn endpoint(&self) -> &() {
+        &()
+    }
+}
+
+/// An engine under glass.
+pub struct Stepped {
+    pub clock: Arc<ManualClock>,
+    pub receiver: Arc<Scripted>,
+    subscriptions: Vec<Subscription>,
+    root: PathBuf,
+    producer: Producer,
+    parts: Option<Parts>,
+    /// Jobs are handed out but not sent: the world stops before the network.
+    pub hold_sends: bool,
+}
+
+struct Parts {
+    ingest: Ingest,
+    state: State,
+    scheduler: Scheduler<Shape>,
+    catchup: CatchUp,
+    log: Arc<LogReader>,
+    routing: Routing,
+    outlets: Outlets<Shape>,
+    inbox: Receiver<ToScheduler<Shape>>,
+    jobs: Receiver<Job<Shape>>,
+    wake_at: Option<Timestamp>,
+}
+
+impl Stepped {
+    /// An engine over `root` (spool and state) with these subscriptions.
+    pub fn start(root: &std::path::Path, subscriptions: Vec<Subscription>, answers: &[Answer]) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let receiver = Arc::new(Scripted {
+            clock: clock.clone(),
+            answers: Mutex::new(answers.iter().cloned().collect()),
+            seen: Mutex::default(),
+        });
+        let producer = Producer::new(Arc::new(OsFiles), &root.join("spool"), 1 << 20);
+        let root = root.to_owned();
+        let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false };
+        engine.parts = Some(engine.open());
+        engine
+    }
+
+    fn open(&self) -> Parts {
+        let now = self.clock.now();
+        let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
+        let (mut state, opened) = State::open(files.clone(), &self.root.join("state"), now).unwrap();
+        let reader = state.reader();
+        let resume = {
+            let ledger = reader.ledger();
+            let mut consumed = std::collections::HashMap::new();
+            ledger.extents.iter().for_each(|extent| {
+                let end = consumed.entry(extent.segment).or_insert(0);
+                *end = extent.end.max(*end);
+            });
+            let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes).unwrap()).collect();
+            Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment: None }
+        };
+        let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
+        let ingest = Ingest::open(settings, files, resume, now).unwrap();
+        let barrier = if opened.fresh { ingest.newest_segment() } else { None };
+        let mut records = vec![Record::Started { at: now, barrier }];
+        records.extend(settle_claims(&reader.ledger()));
+        state.commit(&records).unwrap();
+        let dialects = Dialects::built_in();
+        let wanted: Vec<_> = self
+            .subscriptions
+            .iter()
+            .map(|subscription| {
+                let bound = dialects.get(&subscription.dialect).unwrap().bind(subscription).unwrap();
+                (Arc::new(subscription.clone()), Arc::new(Shape(bound)))
+            })
+            .collect();
+        let ledger = reader.ledger().clone();
+        let plan = plan(&ledger, &wanted, &HashSet::new(), now, &|_, _| Ok(0)).unwrap();
+        state.commit(&plan.records).unwrap();
+        let ledger = reader.ledger().clone();
+        let mut scheduler = Scheduler::new(64, ledger.next_seq, ledger.barrier);
+        for command in plan.lanes {
+            if let LaneCommand::Add(start) = command {
+                scheduler.add(*start, now);
+            }
+        }
+        let (to_scheduler, inbox) = unbounded();
+        let (to_workers, jobs) = unbounded();
+        let outlets = Outlets {
+            scheduler: to_scheduler,
+            jobs: Box::new(move |job| to_workers.send(job).unwrap()),
+            observe: Box::new(|_| ()),
+        };
+        let log = Arc::new(ingest.reader());
+        let catchup = CatchUp::new(reader, log.clone());
+        Parts {
+            ingest,
+            state,
+            scheduler,
+            catchup,
+            log,
+            routing: plan.routing,
+            outlets,
+            inbox,
+            jobs,
+            wake_at: Some(now),
+        }
+    }
+
+    /// Appends one event to the spool.
+    pub fn produce(&self, line: &str) {
+        self.producer.append("test", line.as_bytes(), false).unwrap();
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        self.parts.as_mut().expect("the engine runs")
+    }
+
+    /// Runs until nothing more happens at this instant.
+    pub fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    /// One round of every part; whether anything happened.
+    pub fn step(&mut self) -> bool {
+        let now = self.clock.now();
+        let (clock, receiver, hold) = (self.clock.clone(), self.receiver.clone(), self.hold_sends);
+        let parts = self.parts();
+        let mut happened = false;
+        for batch in parts.ingest.tick(now).unwrap().batches {
+            happened = true;
+            let (records, feed) = accept(batch, &parts.routing);
+            committer::commit(&mut parts.state, vec![Entry::new(records, Then::Feed(feed))], &parts.outlets).unwrap();
+        }
+        while let Ok(message) = parts.inbox.try_recv() {
+            happened = true;
+            if let ToScheduler::Input(input) = message {
+                parts.scheduler.take(input, now, u64::MAX / 2);
+            }
+        }
+        if !hold {
+            while let Ok(job) = parts.jobs.try_recv() {
+                happened = true;
+                let done = worker::attempt(job, &*receiver, &*clock);
+                parts.scheduler.take(Input::Done(Box::new(done)), now, u64::MAX / 2);
+            }
+        }
+        let (actions, wake_at) = parts.scheduler.run(now);
+        parts.wake_at = wake_at;
+        for action in actions {
+            happened = true;
+            match action {
+                Action::Send(job) => (parts.outlets.jobs)(job),
+                Action::Commit(records, job) => {
+                    let then = job.map_or(Then::Nothing, |job| Then::Send(Box::new(job)));
+                    let entry = Entry { counted: true, ..Entry::new(records, then) };
+                    committer::commit(&mut parts.state, vec![entry], &parts.outlets).unwrap();
+                }
+                Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
+                    let request = ReadRequest::Log { sub, from, upto, events_max, bytes_max };
+                    let input = parts.catchup.answer(request).unwrap();
+                    parts.scheduler.take(input, now, 0);
+                }
+                Action::ReadDue { sub, now, rows_max } => {
+                    let input = parts.catchup.answer(ReadRequest::Due { sub, now, rows_max }).unwrap();
+                    parts.scheduler.take(input, now, 0);
+                }
+            }
+        }
+        happened
+    }
+
+    /// Settles, then moves the clock to the next due time and settles again, until nothing is due any more.
+    pub fn run_out(&mut self) {
+        self.settle();
+        while let Some(at) = self.parts().wake_at {
+            let now = self.clock.now();
+            self.clock.advance(at.since(now).max(Duration::from_millis(1)));
+            self.settle();
+        }
+    }
+
+    /// The process dies here: nothing that was not durable is left. Then it starts again.
+    pub fn crash(&mut self) {
+        self.parts = None;
+        self.parts = Some(self.open());
+    }
+
+    pub fn ledger(&mut self) -> Ledger {
+        self.parts().state.reader().ledger().clone()
+    }
+
+    /// What an audit finds wrong.
+    pub fn differences(&mut self) -> Vec<String> {
+        let parts = self.parts();
+        audit::offline(&parts.state.reader(), &parts.log).unwrap().differences
+    }
+
+    /// What the receiver saw so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.receiver.seen.lock().unwrap().clone()
+    }
+
+    pub fn resume(&mut self, sub: crate::model::SubId) {
+        self.parts().scheduler.resume(sub);
+    }
+}
