@@ -15,8 +15,8 @@ new = from_http_event(HTTPMessage(headers=asked["headers"], body=body))
 old = from_http(asked["headers"], body)
 attributes = dict(new.get_attributes())
 attributes["time"] = attributes["time"].isoformat()
-# The old reader keeps a header's value as it came, so only the plain ones can be compared.
-for name in ("specversion", "id", "source", "type"):
+# The old reader does not undo the percent-encoding of headers, so only attributes that never need it can be compared.
+for name in ("specversion", "type"):
     assert old[name] == attributes[name], (name, old[name], attributes[name])
 assert old.data == new.get_data(), (old.data, new.get_data())
 json.dump({"accepted": True, "attributes": attributes, "data": new.get_data()}, sys.stdout)

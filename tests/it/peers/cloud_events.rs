@@ -61,11 +61,11 @@ fn the_sdk_reads_data_that_is_no_object_and_events_that_are_bare() {
 #[test]
 fn an_event_written_as_a_cloud_event_comes_out_as_the_same_event() {
     let Some(judge) = Judge::python("cloud_events.py", "cloudevents.core") else { return };
-    let line = r#"{"specversion":"1.0","id":"A/7 é","source":"/erp/7","type":"order.created","time":"2026-03-12T10:00:00Z","subject":"o1","datacontenttype":"application/json","data":{"total":1.0}}"#;
+    let line = r#"{"specversion":"1.0","id":"A-7:1","source":"/erp/7","type":"order.created","time":"2026-03-12T10:00:00Z","subject":"o1","datacontenttype":"application/json","data":{"total":1.0}}"#;
     for mode in ["structured", "binary"] {
         let request = delivered(&format!("mode = '{mode}'\nsource = '/erp/7'"), &[line]).remove(0);
         let attributes = &judge.answer(&request, "")["attributes"];
-        for (name, value) in [("id", "A/7 é"), ("source", "/erp/7"), ("type", "order.created"), ("subject", "o1")] {
+        for (name, value) in [("id", "A-7:1"), ("source", "/erp/7"), ("type", "order.created"), ("subject", "o1")] {
             assert_eq!(attributes[name], value, "{mode}");
         }
     }

@@ -37,7 +37,8 @@ impl Judge {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
         let mut command = Command::new(program);
         command.args(probe).current_dir(script.parent().unwrap());
-        let there = Command::new(program).arg("--version").output().is_ok() && finish(&mut command, b"").status.success();
+        let there =
+            Command::new(program).arg("--version").output().is_ok() && finish(&mut command, b"").status.success();
         if there {
             return Some(Self { program, script });
         }

@@ -49,7 +49,7 @@ fn a_receiver_for_stripe_accepts_its_example_with_both_secrets() {
 }
 
 const PLANT: &str = r#"
-body = '{"kind":"{{entity}}/{{trigger}}","who":{{data#/who|or:null}},"first":{{data#/tags/0|or:0}},"was":{{old#/id|or:"?"}},"note":{{data#/note|or:"none"}}{{?key}},"for":{{key}}{{/}}}'
+body = '{"kind":"{{entity}}/{{trigger}}","who":{{data#/who|or:null}},"first":{{data#/tags/0|or:null}},"was":{{old#/id|or:"?"}},"note":{{data#/note|or:"none"}}{{?key}},"for":{{key}}{{/}}}'
 
 [headers]
 Content-Type = "application/vnd.plant+json"

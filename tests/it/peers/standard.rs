@@ -10,7 +10,8 @@ const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_bm9ib2R5IGtub3dzIHRoaXMgb25lLi4u";
 
-const LINE: &str = r#"{"type":"invoice.paid","id":"inv:17-paid","data":{"n":9007199254740993,"to":"Zoë","lone":"\ud800"}}"#;
+const LINE: &str =
+    r#"{"type":"invoice.paid","id":"inv:17-paid","data":{"n":9007199254740993,"to":"Zoë","lone":"\ud800"}}"#;
 
 fn delivered(secret: &str) -> Received {
     deliver("standard", &format!("secret = {secret}"), &[LINE]).remove(0)
