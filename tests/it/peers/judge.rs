@@ -42,10 +42,10 @@ impl Judge {
         if there {
             return Some(Self { program, script });
         }
-        let missing = format!("{program} {} fails: run .ci/install-peers", probe[1]);
+        let missing = format!("`{program} {} \"{}\"` fails: run .ci/install-peers", probe[0], probe[1]);
         assert!(std::env::var("SPOOLHOOK_REQUIRE_PEERS").as_deref() != Ok("1"), "{missing}");
         // Straight to the terminal: the test harness hides what a passing test prints.
-        writeln!(std::io::stderr(), "skipped, {missing}").unwrap();
+        std::io::stderr().write_all(format!("skipped, {missing}\n").as_bytes()).unwrap();
         None
     }
 
