@@ -15,12 +15,15 @@ const ENTRIES_MAX: usize = 1024;
 /// How long ledger changes may wait for the view on an idle engine.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Sees every durable record.
+pub type Observer = Box<dyn Fn(&[Record]) + Send>;
+
 /// Where the committer lets things loose.
 pub struct Outlets<T> {
     pub scheduler: Sender<ToScheduler<T>>,
     pub jobs: Box<dyn Fn(Job<T>) + Send>,
     /// Looks at every durable record: counters, the live stream.
-    pub observe: Box<dyn Fn(&[Record]) + Send>,
+    pub observe: Observer,
 }
 
 /// Takes what has gathered (waiting up to a second for a first entry), commits it and lets it loose. Returns `false` when
@@ -64,6 +67,10 @@ pub fn commit<T>(state: &mut State, mut entries: Vec<Entry<T>>, outlets: &Outlet
             Then::Feed(feed) => send(outlets, ToScheduler::Input(Input::Fed(feed))),
             Then::Lanes(commands) => send(outlets, ToScheduler::Lanes(commands)),
             Then::Inspect(look) => look(state),
+            Then::Prune { bytes_max, before } => {
+                let files = state.prune_history(bytes_max, before)?;
+                tracing::debug!(files, "history pruned");
+            }
         }
         if let Some(reply) = entry.reply {
             let _ = reply.send(Ok(()));

@@ -91,7 +91,8 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
     }
     records.extend(batch.log_cursors.iter().map(|cursor| {
         let (log, dev, ino) = cursor.key();
-        Record::SourceCursor { source: format!("{log}\n{dev}:{ino}"), cursor: encode_cursor(cursor) }
+        let bytes = if cursor.finished { Vec::new() } else { encode_cursor(cursor) };
+        Record::SourceCursor { source: format!("{log}\n{dev}:{ino}"), cursor: bytes }
     }));
     (records, feed)
 }
@@ -172,14 +173,18 @@ impl<T> Intake<T> {
         let now = self.links.clock.now();
         let doubt = |error: IngestError| Doubt(error.to_string());
         let settled_below = self.state.ledger().settled_below();
+        // The rows of what was settled have reached the view once the committer has come this far.
+        if !self.barrier() {
+            return Ok(());
+        }
         self.ingest.retire(settled_below, now).map_err(doubt)?;
         let view = self.state.view.clone();
         let failed = RefCell::new(None);
         let needed = |segment| match view.pinned_offsets(segment) {
-            Ok(offsets) => offsets,
+            Ok(offsets) => Some(offsets),
             Err(error) => {
                 failed.borrow_mut().get_or_insert(error.to_string());
-                Vec::new()
+                None
             }
         };
         let purged = self.ingest.retain(now, &needed).map_err(doubt)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use crate::dispatch::{Feed, Input, Job, LaneStart, Scheduler};
-use crate::model::{SubId, Subscription};
+use crate::model::{SubId, Subscription, Timestamp};
 use crate::routing::Router;
 use crate::store::{Record, State, StateError};
 
@@ -21,6 +21,11 @@ pub enum Then<T> {
     Lanes(Vec<LaneCommand<T>>),
     /// Somebody looks at the state between two commits.
     Inspect(Box<dyn FnOnce(&State) + Send>),
+    /// History that is older, or larger, than this goes.
+    Prune {
+        bytes_max: u64,
+        before: Timestamp,
+    },
     /// The committer ends after this commit.
     Stop,
 }
@@ -51,12 +56,15 @@ pub enum LaneCommand<T> {
     Drain,
 }
 
+/// Something to be done with the scheduler in its own thread.
+pub type Question<T> = Box<dyn FnOnce(&mut Scheduler<T>) + Send>;
+
 /// What the scheduler thread receives.
 pub enum ToScheduler<T> {
     Input(Input<T>),
     Lanes(Vec<LaneCommand<T>>),
     /// Asks for a value computed from the scheduler.
-    Ask(Box<dyn FnOnce(&mut Scheduler<T>) + Send>),
+    Ask(Question<T>),
     Stop,
 }
 

@@ -145,8 +145,8 @@ pub(super) struct Threads {
     pub committer: JoinHandle<()>,
     pub scheduler: JoinHandle<()>,
     pub catchup: JoinHandle<()>,
-    pub config_watch: JoinHandle<()>,
-    pub stop_config_watch: Sender<()>,
+    pub house: JoinHandle<()>,
+    pub stop_house: Sender<()>,
 }
 
 /// A running engine.
@@ -181,8 +181,8 @@ impl Engine {
     pub fn stop(self) -> Result<(), EngineError> {
         let Self { shared, threads, pool, admin, .. } = self;
         drop(admin);
-        let _ = threads.stop_config_watch.send(());
-        let _ = threads.config_watch.join();
+        let _ = threads.stop_house.send(());
+        let _ = threads.house.join();
         let _ = shared.intake.send(ToIntake::Stop);
         let _ = threads.intake.join();
         let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));

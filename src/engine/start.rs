@@ -192,11 +192,11 @@ impl Engine {
                 Ok(())
             }
         })?;
-        let (stop_config_watch, config_watch_stop) = bounded(1);
-        let config_watch = guard.spawn("config-watch", {
+        let (stop_house, house_stop) = bounded(1);
+        let house = guard.spawn("housekeeping", {
             let shared = shared.clone();
             move || {
-                watch::watch_config(&shared, &config_watch_stop);
+                watch::keep_house(&shared, &house_stop);
                 Ok(())
             }
         })?;
@@ -204,7 +204,7 @@ impl Engine {
         let config = shared.config();
         let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
         let admin = admin::start(&listen, Arc::new(Panel::new(shared.clone())), shared.live.clone())?;
-        let threads = Threads { intake, committer, scheduler, catchup, config_watch, stop_config_watch };
+        let threads = Threads { intake, committer, scheduler, catchup, house, stop_house };
         Ok(Self { shared, threads, pool, admin: Some(admin), stops, _watch: Some(watch) })
     }
 }

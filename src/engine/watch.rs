@@ -1,4 +1,5 @@
-//! Notices that the configuration changed on disk and loads it again.
+//! Housekeeping, once a second: loads the configuration again when it changed on disk, closes connections that nobody
+//! uses, and lets old history go.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
+use super::messages::{Entry, Then};
 use super::running::Shared;
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,15 +36,26 @@ pub(super) fn changed_since(shared: &Shared) -> bool {
     marks(shared).values().any(|(_, _, seconds, nanos)| seconds * 1000 + nanos / 1_000_000 > loaded)
 }
 
+/// History is pruned every so many looks.
+const LOOKS_PER_PRUNE: u64 = 60;
+
+fn prune(shared: &Shared) {
+    let history = &shared.config().delivery.history;
+    let before = shared.clock.now().minus(history.age);
+    let _ = shared.entries.send(Entry::new(Vec::new(), Then::Prune { bytes_max: history.size, before }));
+}
+
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
-pub(super) fn watch_config(shared: &Shared, stop: &Receiver<()>) {
-    if shared.config_path.is_none() {
-        let _ = stop.recv();
-        return;
-    }
+pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
+    let mut looks = 0;
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+        shared.transport().close_idle();
+        looks += 1;
+        if looks % LOOKS_PER_PRUNE == 0 {
+            prune(shared);
+        }
         let seen = marks(shared);
         if seen != loaded && seen == last {
             let report = reload(shared);

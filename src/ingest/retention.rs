@@ -21,11 +21,11 @@ impl Ingest {
     /// Removes what retention no longer keeps; the ids of the segments that are gone as files.
     ///
     /// `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
-    /// before a segment goes, and again until a remnant can go.
+    /// before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
     pub fn retain(
         &mut self,
         now: Timestamp,
-        needed: &dyn Fn(SegmentId) -> Vec<u64>,
+        needed: &dyn Fn(SegmentId) -> Option<Vec<u64>>,
     ) -> Result<Vec<SegmentId>, IngestError> {
         if self.has_failed {
             return Err(IngestError::Stopped);
@@ -38,7 +38,7 @@ impl Ingest {
     fn remove_old(
         &mut self,
         now: Timestamp,
-        needed: &dyn Fn(SegmentId) -> Vec<u64>,
+        needed: &dyn Fn(SegmentId) -> Option<Vec<u64>>,
     ) -> Result<Vec<SegmentId>, IngestError> {
         let mut removed = Vec::new();
         let mut dirs = BTreeSet::new();
@@ -58,10 +58,13 @@ impl Ingest {
             if self.take_back_if_grown(key, now, &mut dirs) {
                 continue;
             }
+            let Some(lines) = needed(key.1) else {
+                break;
+            };
             let Some(archived) = self.shelf.take_archived(key) else {
                 break;
             };
-            match self.remove(key.1, &archived, &needed(key.1), &mut dirs)? {
+            match self.remove(key.1, &archived, &lines, &mut dirs)? {
                 Ok(()) => removed.push(key.1),
                 Err(error) => {
                     let detail = format!("cannot be removed from the archive: {error}; it is tried again");
@@ -124,8 +127,14 @@ impl Ingest {
         true
     }
 
-    fn drop_remnants(&mut self, needed: &dyn Fn(SegmentId) -> Vec<u64>, dirs: &mut BTreeSet<PathBuf>) {
-        let idle: Vec<_> = self.shelf.remnants.iter().copied().filter(|id| needed(*id).is_empty()).collect();
+    fn drop_remnants(&mut self, needed: &dyn Fn(SegmentId) -> Option<Vec<u64>>, dirs: &mut BTreeSet<PathBuf>) {
+        let idle: Vec<_> = self
+            .shelf
+            .remnants
+            .iter()
+            .copied()
+            .filter(|id| needed(*id).is_some_and(|offsets| offsets.is_empty()))
+            .collect();
         for id in idle.into_iter().take(MAX_REMOVALS) {
             if ignore_missing(self.files.unlink(&remnant::path(&self.layout, id))).is_ok() {
                 self.shelf.remnants.remove(&id);

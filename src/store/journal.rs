@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::frame::{self, Item};
 use super::record::{self, Record};
 use crate::env::{AppendFile, Files};
+use crate::model::Timestamp;
 
 const FILE_HEADER: &[u8; 16] = b"spoolhook-jrnl1\n";
 /// A file is closed when it has grown past this.
@@ -202,15 +203,17 @@ impl Journal {
         Ok((path, file, FILE_HEADER.len() as u64))
     }
 
-    /// Removes the oldest files while more than `bytes_max` are kept and everything in them is at or below `upto_lsn`.
-    /// Returns the number of files removed.
-    pub fn prune(&self, upto_lsn: u64, bytes_max: u64) -> Result<usize, JournalError> {
+    /// Removes the oldest files while more than `bytes_max` are kept or they were last written before `before`, and
+    /// everything in them is at or below `upto_lsn`. Returns the number of files removed.
+    pub fn prune(&self, upto_lsn: u64, bytes_max: u64, before: Timestamp) -> Result<usize, JournalError> {
         let listed = list(&*self.files, &self.dir).map_err(io_error("list", &self.dir))?;
         let mut total: u64 = listed.iter().map(|file| file.2).sum();
         let mut removed = 0;
         for pair in listed.windows(2) {
             let (_, path, len) = &pair[0];
-            if total <= bytes_max || pair[1].0 > upto_lsn + 1 {
+            let written_ns = self.files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
+            let old = written_ns < i128::from(before.0) * 1_000_000;
+            if !(old || total > bytes_max) || pair[1].0 > upto_lsn + 1 {
                 break;
             }
             self.files.unlink(path).map_err(io_error("remove", path))?;
@@ -262,7 +265,6 @@ fn replay_file(
 mod tests {
     use super::*;
     use crate::env::OsFiles;
-    use crate::model::Timestamp;
 
     fn record(at: i64) -> Record {
         Record::Started { at: Timestamp(at), barrier: None }

@@ -198,7 +198,11 @@ impl Ledger {
                 None
             }
             Record::SourceCursor { source, cursor } => {
-                self.sources.insert(source.clone(), cursor.clone());
+                if cursor.is_empty() {
+                    self.sources.remove(source);
+                } else {
+                    self.sources.insert(source.clone(), cursor.clone());
+                }
                 None
             }
             Record::Purged { segment, .. } => {

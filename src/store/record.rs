@@ -101,7 +101,7 @@ pub enum Record {
         matched: Vec<(SubId, u32)>,
         unmatched: u32,
     },
-    /// Where a tailed file of somebody else's stands; the bytes are the source's own.
+    /// Where a tailed file of somebody else's stands; the bytes are the source's own, and none when it is done with.
     SourceCursor {
         source: String,
         cursor: Vec<u8>,

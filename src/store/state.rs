@@ -188,10 +188,11 @@ impl State {
         Ok(())
     }
 
-    /// Drops the oldest history while the journal is larger than `bytes_max`, never what a checkpoint does not hold yet.
-    pub fn prune_history(&mut self, bytes_max: u64) -> Result<usize, StateError> {
+    /// Drops the history that was written before `before`, and the oldest while the journal is larger than `bytes_max`; never
+    /// what a checkpoint does not hold yet. Returns the number of journal files removed.
+    pub fn prune_history(&self, bytes_max: u64, before: Timestamp) -> Result<usize, StateError> {
         let upto = self.reader.ledger().lsn.saturating_sub(self.since_checkpoint);
-        Ok(self.journal.prune(upto, bytes_max)?)
+        Ok(self.journal.prune(upto, bytes_max, before)?)
     }
 }
 

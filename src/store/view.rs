@@ -175,8 +175,9 @@ impl View {
             }
         }
         for source in &dirty.sources {
-            if let Some(cursor) = ledger.sources.get(source) {
-                batch.insert(rows::source_key(source), rows::seal(cursor));
+            match ledger.sources.get(source) {
+                Some(cursor) => batch.insert(rows::source_key(source), rows::seal(cursor)),
+                None => batch.remove(rows::source_key(source)),
             }
         }
         let meta = Meta {

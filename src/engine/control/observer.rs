@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::admin::api::AttemptLine;
+use crate::engine::committer::Observer;
 use crate::engine::running::{Shared, lock};
 use crate::model::{DeliveryStatus, Outcome};
 use crate::store::{Record, Verdict};
 
 /// Looks at durable records. Nothing is built when nobody watches.
-pub fn observer(shared: Arc<Shared>) -> Box<dyn Fn(&[Record]) + Send> {
+pub fn observer(shared: Arc<Shared>) -> Observer {
     Box::new(move |records| {
         let watched = shared.live.is_watched();
         for record in records {

@@ -72,7 +72,7 @@ fn growth_in_the_archive_is_read_if_the_end_was_not_proven() {
     assert_eq!(retire(&mut rig, 100), 1);
     append(&outside, lines(1, 2));
     let now = rig.now;
-    assert!(rig.ingest().retain(now, &|_| Vec::new()).unwrap().is_empty());
+    assert!(rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap().is_empty());
     rig.settle();
     assert_eq!(rig.data(), ["0", "1"]);
 }
@@ -86,12 +86,12 @@ fn age_and_size_remove_the_oldest_first() {
         retire(&mut rig, 100);
     }
     let now = rig.now;
-    let removed = rig.ingest().retain(now, &|_| Vec::new()).unwrap();
+    let removed = rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap();
     assert_eq!(removed, vec![rig.journal.extents[0].segment]);
     rig.now = rig.now.plus(Duration::from_secs(25 * 3600));
     rig.restart();
     let now = rig.now.plus(Duration::from_secs(24 * 3600));
-    assert_eq!(rig.ingest().retain(now, &|_| Vec::new()).unwrap().len(), 2);
+    assert_eq!(rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap().len(), 2);
     assert!(archived(&rig).is_empty());
 }
 
@@ -104,7 +104,7 @@ fn a_stuck_delivery_keeps_its_line_and_nothing_else() {
     let stuck = rig.journal.events[500].clone();
     let now = rig.now;
     let offset = stuck.position.offset;
-    assert_eq!(rig.ingest().retain(now, &|_| vec![offset]).unwrap().len(), 1);
+    assert_eq!(rig.ingest().retain(now, &|_| Some(vec![offset])).unwrap().len(), 1);
     assert!(archived(&rig).is_empty());
     for _ in 0..2 {
         let reader = rig.ingest().reader();
@@ -115,9 +115,9 @@ fn a_stuck_delivery_keeps_its_line_and_nothing_else() {
         assert!(matches!(reader.read(&rig.journal.extents[0], 1), Err(ReadError::Gone { .. })));
         rig.restart();
     }
-    rig.ingest().retain(now, &|_| vec![offset]).unwrap();
+    rig.ingest().retain(now, &|_| Some(vec![offset])).unwrap();
     assert_eq!(fs::read_dir(rig.spool().join("archive/remnants")).unwrap().count(), 1);
-    rig.ingest().retain(now, &|_| Vec::new()).unwrap();
+    rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap();
     assert_eq!(fs::read_dir(rig.spool().join("archive/remnants")).unwrap().count(), 0);
 }
 
