@@ -23,6 +23,8 @@ use crate::store::{Record, StateReader};
 /// How long a stop waits for requests that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
+/// How far ahead an engine looks for work before it calls itself idle.
+const SOON: Duration = Duration::from_secs(10);
 
 /// The engine does not start, or has stopped in doubt.
 #[derive(Debug, thiserror::Error)]
@@ -126,14 +128,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Everything that is in the spool has been read, and nothing is left that could be sent now.
+    /// Everything that is in the spool has been read, and nothing is left that could be sent `SOON`.
     pub fn idle(&self) -> bool {
         let before = lock(&self.intake_status).clone();
         if !before.idle || self.commit(Vec::new(), Then::Nothing).is_err() {
             return false;
         }
         let clock = self.clock.clone();
-        let drained = self.ask(move |scheduler| scheduler.drained(clock.now())).unwrap_or(false);
+        let drained = self.ask(move |scheduler| scheduler.drained(clock.now().plus(SOON))).unwrap_or(false);
         let after = lock(&self.intake_status);
         drained && after.idle && after.batches == before.batches
     }
@@ -166,7 +168,8 @@ impl Engine {
         &self.stops
     }
 
-    /// Nothing is left to read, and nothing that could be sent now.
+    /// Nothing is left to read, and nothing that could be sent within the next ten seconds: a retry that is due later
+    /// is for another run.
     pub fn is_idle(&self) -> bool {
         self.shared.idle()
     }

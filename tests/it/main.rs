@@ -2,3 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it found by failing there")]
 
 mod layers;
+mod peers;
+mod wire;

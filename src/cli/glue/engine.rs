@@ -14,8 +14,8 @@ use crate::store::StateError;
 
 /// An engine that runs on threads of its own, with its control plane.
 pub trait RunningEngine {
-    /// One message when everything is drained: nothing left to read, no delivery pending, none due again. Only with
-    /// `Launch::until_idle`.
+    /// One message when everything is drained: nothing left to read, and nothing to send or to retry within the next ten
+    /// seconds. Only with `Launch::until_idle`.
     fn idle(&self) -> &Receiver<()>;
 
     /// One message when the engine ended by itself: a sentence that says why.
