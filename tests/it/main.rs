@@ -1,3 +1,4 @@
 //! What a user would notice, in one binary.
 
 mod layers;
+mod usage;
