@@ -42,7 +42,10 @@ const MEANINGS: &[(&str, &str)] = &[
     (GIVEN_TWICE, "Two files (or two tables) give the same setting. Only arrays of tables add up over conf.d."),
     (EXCLUDES, "Two settings that exclude each other are both given."),
     (UNREADABLE, "A file that the configuration names cannot be read."),
-    (NOT_YET, "The setting is understood, but this version of the engine does not do it. Ignoring it would break a promise."),
+    (
+        NOT_YET,
+        "The setting is understood, but this version of the engine does not do it. Ignoring it would break a promise.",
+    ),
     (DUPLICATE_NAME, "Two subscriptions of one tenant, two tenants or two dialects have the same name."),
     (TOO_MANY, "A tenant has more subscriptions than it or the dialect allows."),
     (BAD_URL, "The URL is not an absolute http or https URL, or has a part that a webhook URL may not have."),

@@ -22,6 +22,8 @@ use crate::store::{Record, StateReader};
 
 /// How long a stop waits for requests that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
+/// A retry that is due within this time is waited for before the engine counts as idle.
+const SOON: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The engine does not start, or has stopped in doubt.
@@ -124,14 +126,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Everything that is in the spool has been read, and nothing is left that could be sent now.
+    /// Everything that is in the spool has been read, and nothing is left that could be sent now or soon.
     pub fn idle(&self) -> bool {
         let before = lock(&self.intake_status).clone();
         if !before.idle || self.commit(Vec::new(), Then::Nothing).is_err() {
             return false;
         }
         let clock = self.clock.clone();
-        let drained = self.ask(move |scheduler| scheduler.drained(clock.now())).unwrap_or(false);
+        let drained = self.ask(move |scheduler| {
+            let now = clock.now();
+            scheduler.drained(now, now.plus(SOON))
+        });
+        let drained = drained.unwrap_or(false);
         let after = lock(&self.intake_status);
         drained && after.idle && after.batches == before.batches
     }
@@ -164,7 +170,7 @@ impl Engine {
         &self.stops
     }
 
-    /// Nothing is left to read, and nothing that could be sent now.
+    /// Nothing is left to read, and nothing that could be sent within half a minute.
     pub fn is_idle(&self) -> bool {
         self.shared.idle()
     }

@@ -15,7 +15,7 @@ use crate::admin::{Signal, watch_signals};
   spoolhook run -c /etc/spoolhook/config.toml   as a service; SIGHUP loads the configuration again
   spoolhook run --until-idle                    deliver what is there, then end with 0")]
 pub struct Args {
-    /// End with 0 once nothing is left to read, to send or to retry
+    /// End with 0 once nothing is left to read, to send, or to retry within the next 30 seconds
     #[arg(long)]
     until_idle: bool,
 }

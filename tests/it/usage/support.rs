@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -224,10 +224,6 @@ impl Home {
         assert_eq!(books["differences"], serde_json::json!([]));
         let rows = books["subscriptions"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["subscription"] == subscription).unwrap_or_else(|| panic!("{books}"))
-    }
-
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
     }
 }
 
