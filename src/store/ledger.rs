@@ -205,10 +205,16 @@ impl Ledger {
                 self.extents.retain(|extent| extent.segment != *segment);
                 None
             }
-            Record::Unsubscribed { sub, .. } => self.in_lane(*sub, |lane| {
-                lane.removed = true;
-                None
-            }),
+            Record::Unsubscribed { sub, .. } => {
+                let from_seq = self.next_seq;
+                self.in_lane(*sub, |lane| {
+                    lane.removed = true;
+                    // Should it come back with deliveries waiting, what came meanwhile is not among them.
+                    let filter = Filter { tenant: lane.tenant.clone(), events: Vec::new(), condition: None };
+                    lane.eras.push(FilterEra { from_seq, filter });
+                    None
+                })
+            }
             Record::Paused { sub, reason, .. } => self.in_lane(*sub, |lane| {
                 lane.paused = Some(reason.clone());
                 None

@@ -110,6 +110,33 @@ fn a_removed_subscription_stops_and_one_that_returns_goes_on() {
 }
 
 #[test]
+fn what_waited_before_a_removal_is_all_that_is_sent_after_the_return() {
+    let target = receiver(&[200]);
+    let (other, waits) = (subscription("other", target.addr(), "active = false"), subscription("a", target.addr(), ""));
+    let home = Home::new(&format!("{other}{waits}"));
+    let mut engine = home.engine();
+    home.run(&["subs", "pause", "a"]).expect(0);
+    home.run(&["send", "a.one"]).expect(0);
+    until("it queues", || home.sub("a")["counters"]["pending"] == 1);
+    home.configure(&other);
+    home.run(&["reload"]).expect(0);
+    home.run(&["send", "a.two", "--wait"]).expect(0);
+    assert_eq!(engine.stop(), Some(0));
+    engine = home.engine();
+    home.run(&["send", "a.three", "--wait"]).expect(0);
+    home.configure(&format!("{other}{waits}"));
+    home.run(&["reload"]).expect(0);
+    home.run(&["subs", "resume", "a"]).expect(0);
+    home.run(&["send", "a.four", "--wait"]).expect(0);
+    until("what waited is delivered", || target.count() >= 2);
+    assert_eq!(engine.stop(), Some(0), "{}", engine.log());
+    let mut delivered = types(&target);
+    delivered.sort_unstable();
+    assert_eq!(delivered, ["a.four", "a.one"]);
+    assert_eq!(home.books("a")["delivered"], 2);
+}
+
+#[test]
 fn a_pause_keeps_events_and_survives_restarts() {
     let target = receiver(&[200]);
     let home = Home::new(&subscription("a", target.addr(), ""));
