@@ -20,9 +20,9 @@ fn bad() -> Vec<(Vec<u8>, &'static str, &'static str)> {
     let text = |line: &str| line.as_bytes().to_vec();
     vec![
         (text("{\"type\":\"a.b\",\"data\":{\"n\":1}"), "invalid_json", ""),
-        (text("[1,2]"), "not_object", "array"),
-        (text("\"hello\""), "not_object", "string"),
-        (text("42"), "not_object", "number"),
+        (text("[1,2]"), "not_object", "not an object"),
+        (text("\"hello\""), "not_object", "not an object"),
+        (text("42"), "not_object", "not an object"),
         (text("{\"data\":1}"), "schema", "`type` is missing"),
         (text("{\"type\":\"a.b\"}"), "schema", "`data` is missing"),
         (text("{\"type\":\"a b\",\"data\":1}"), "schema", "`type` is \"a b\""),
@@ -32,7 +32,7 @@ fn bad() -> Vec<(Vec<u8>, &'static str, &'static str)> {
         (b"{\"type\":\"a.b\",\"data\":\"a\0b\"}".to_vec(), "nul_bytes", "is NUL"),
         (text(&long), "too_long", "the spool takes 4096"),
         (text("{\"type\":\"a.b\",\"data\":1}{\"type\":\"a.c\",\"data\":2}"), "trailing_data", ""),
-        (text(&deep), "schema", "64"),
+        (text(&deep), "too_deep", "64"),
         (text("{\"type\":\"a.b\",\"data\":1,\"operation\":\"UPSERT\"}"), "schema", "`operation` is \"UPSERT\""),
         (text("{\"type\":\"a.b\",\"data\":1,\"id\":\"no spaces\"}"), "schema", "`id` is \"no spaces\""),
         (text("{\"type\":\"a.b\",\"data\":1,\"time\":\"noon\"}"), "schema", "`time` is \"noon\""),
@@ -102,7 +102,7 @@ fn quarantine(home: &Home) -> Vec<Value> {
 fn a_line_that_was_too_long_is_read_again_after_the_limit_was_raised() {
     let target = receiver(&[200]);
     let subscription = subscription("a", target.addr(), "");
-    let home = Home::new(&format!("[spool]\nmax_line = \"1KiB\"\n{subscription}"));
+    let home = Home::new(&format!("[spool]\nmax_line = \"4KiB\"\n{subscription}"));
     home.spool("a.ndjson", format!("{{\"type\":\"a.b\",\"data\":\"{}\"}}\nnonsense\n", "x".repeat(5000)));
     let mut engine = home.engine();
     until("both are set aside", || quarantine(&home).len() == 2);

@@ -40,7 +40,7 @@ fn every_mistake_is_named_with_its_place_and_what_to_do() {
         ("[spool]\nmax_line = \"1 elephant\"".into(), &["`max_line`", "1 elephant"]),
         ("[spool\ndir = \"spool\"".into(), &["error[E000]", "config.toml:1:"]),
         ("[network]\nallow = [\"10.0.0.0/99\"]".into(), &["10.0.0.0/99"]),
-        (sub("url = \"not a url\""), &["config.toml:3:8", "not a url"]),
+        (sub("url = \"not a url\""), &["config.toml:5:", "`url` holds a character"]),
         (sub("url = \"ftp://a.example/\""), &["http"]),
         (sub("events = [\"invoice..*\"]"), &["this is not an event pattern"]),
         (sub("events = [\"invoice.p*id\"]"), &["this is not an event pattern"]),
