@@ -47,9 +47,7 @@ impl Drop for SocketFile {
 pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), AdminError> {
     let failed = |source| AdminError::Socket { path: path.to_owned(), source };
     refuse_living(path)?;
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push("~");
-    let fresh = PathBuf::from(fresh);
+    let fresh = neighbour(path);
     match OsFiles.unlink(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
@@ -60,6 +58,14 @@ pub(super) fn bind(path: &Path) -> Result<(UnixListener, SocketFile), AdminError
     OsFiles.rename(&fresh, path).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok((listener, SocketFile { path: path.to_owned(), identity: (stat.dev, stat.ino) }))
+}
+
+/// The name with its last letter turned into `~`: no longer than the other, since the kernel allows 107 bytes only.
+fn neighbour(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut letters = name.chars();
+    letters.next_back();
+    path.with_file_name(format!("{}~", letters.as_str()))
 }
 
 fn refuse_living(path: &Path) -> Result<(), AdminError> {
@@ -106,6 +112,15 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         assert!(bind(&path).is_ok());
+    }
+
+    #[test]
+    fn the_longest_path_there_is_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = 107 - dir.path().as_os_str().len() - 1;
+        let path = dir.path().join("s".repeat(room));
+        assert!(bind(&path).is_ok());
+        assert!(matches!(bind(&dir.path().join("s".repeat(room + 1))), Err(AdminError::Socket { .. })));
     }
 
     #[test]

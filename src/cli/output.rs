@@ -123,7 +123,9 @@ impl Output {
         if error.message.is_empty() {
             return;
         }
-        let _ = writeln!(self.err, "{} {}", paint(Tone::Bad, "error:"), clean(&error.message));
+        // Diagnostics of a configuration have lines, and keep them.
+        let message: Vec<String> = error.message.lines().map(clean).collect();
+        let _ = writeln!(self.err, "{} {}", paint(Tone::Bad, "error:"), message.join("\n"));
         for (index, line) in error.help.iter().enumerate() {
             let label = if index == 0 { "  help:" } else { "       " };
             let _ = writeln!(self.err, "{label} {line}");

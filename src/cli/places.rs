@@ -1,4 +1,4 @@
-//! Where things are: the configuration file, and the two places in it that commands without an engine need. They are
+//! Where things are: the configuration file, and the few places in it that commands without an engine need. They are
 //! read leniently, so that a mistake in a subscription does not keep anybody from asking for the status.
 
 use std::fs;
@@ -32,10 +32,16 @@ pub fn socket(global: &Global) -> Result<PathBuf, CliError> {
             let config = config_file(global)?;
             match place(&config, "admin", "socket")? {
                 Some(path) => Ok(path),
-                None => Ok(place(&config, "state", "dir")?.unwrap_or(beside(&config, "state")).join("spoolhook.sock")),
+                None => Ok(state(global)?.join("spoolhook.sock")),
             }
         }
     }
+}
+
+/// What the engine remembers: `[state] dir`.
+pub fn state(global: &Global) -> Result<PathBuf, CliError> {
+    let config = config_file(global)?;
+    Ok(place(&config, "state", "dir")?.unwrap_or(beside(&config, "state")))
 }
 
 /// The directory producers write under: `[spool] dir`.

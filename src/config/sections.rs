@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::{Mode, Secret};
@@ -65,13 +65,16 @@ pub(super) fn state(mut table: Table<'_>, base: &Path, report: &mut Report<'_>) 
     StateConfig { dir }
 }
 
+/// `sun_path` of unix(7), less its NUL.
+const SOCKET_PATH_MAX: usize = 107;
+
 pub(super) fn admin(mut table: Table<'_>, state: &StateConfig, report: &mut Report<'_>) -> AdminConfig {
     let exposed = table.take("allow_plaintext").and_then(|field| field.boolean(report)).unwrap_or(false);
     let listen = match table.take("listen") {
         Some(field) => listen(&field, exposed, report),
         None => Some(SocketAddr::from(([127, 0, 0, 1], 7380))),
     };
-    let socket = table.take("socket").and_then(|field| field.path(report));
+    let socket = socket(&mut table, state, report);
     let token_file = table.take("token_file").and_then(|field| {
         let (path, content) = report.read_secret_file(&field)?;
         if content.bytes.trim_ascii().is_empty() {
@@ -80,7 +83,21 @@ pub(super) fn admin(mut table: Table<'_>, state: &StateConfig, report: &mut Repo
         Some(path)
     });
     table.finish(report);
-    AdminConfig { listen, socket: socket.unwrap_or_else(|| state.dir.join("spoolhook.sock")), token_file }
+    AdminConfig { listen, socket, token_file }
+}
+
+fn socket(table: &mut Table<'_>, state: &StateConfig, report: &mut Report<'_>) -> PathBuf {
+    let field = table.take("socket");
+    let written = field.and_then(|field| field.path(report));
+    let path = written.unwrap_or_else(|| state.dir.join("spoolhook.sock"));
+    let length = path.as_os_str().len();
+    if length > SOCKET_PATH_MAX {
+        let place = field.map_or(table.at, |field| field.at);
+        let message = format!("the socket's path has {length} bytes; the kernel takes {SOCKET_PATH_MAX} bytes at most");
+        let problem = report.problem(codes::BAD_VALUE, place, message, path.display().to_string());
+        problem.help("write a shorter one: socket = \"/run/spoolhook/spoolhook.sock\" in [admin]");
+    }
+    path
 }
 
 pub(super) fn delivery(mut table: Table<'_>, report: &mut Report<'_>) -> DeliveryDefaults {

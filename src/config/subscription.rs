@@ -212,11 +212,15 @@ fn rate(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rate> {
     rate
 }
 
-/// `key`, or a JSON pointer (RFC 6901) into the event.
+/// `key`, or a JSON pointer (RFC 6901) into the event. Refused even when it is right: the scheduler sends the events of a
+/// key in any order, and whoever wrote this counts on the opposite.
 fn order_by(field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
     let text = field.text(report)?;
     let tildes_escape = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     if text == "key" || text.starts_with('/') && tildes_escape {
+        let message = "`order_by` is not in this version: events of one key may arrive in any order";
+        let problem = report.problem(codes::NOT_YET, field.key, message, "would be ignored");
+        problem.help("leave it out; max_in_flight = 1 keeps the order as long as no delivery is retried");
         return Some(text.to_owned());
     }
     let message = format!("`order_by` cannot be {}", field.at.quote(text));

@@ -5,7 +5,7 @@ use crate::routing::{Condition, Pattern};
 use crate::wire::Dialect;
 
 use super::codes;
-use super::reader::{Field, Table, listed};
+use super::reader::{Field, Table};
 use super::report::Report;
 use super::values::closest;
 
@@ -118,8 +118,17 @@ fn warn_if_never(item: &Field<'_>, text: &str, pattern: &Pattern, dialect: &Dial
             problem.help(format!("did you mean \"{near}\"?"))
         }
         _ if same_entity.is_empty() => problem.help(KEPT),
-        _ => problem.help(format!("it lists {} for `{entity}`", listed(&same_entity))),
+        _ => problem.help(format!("did you mean {}?", one_of(&same_entity))),
     };
+}
+
+/// `"a", "b" or "c"`.
+fn one_of(types: &[&String]) -> String {
+    let quoted = types.iter().map(|each| format!("\"{each}\"")).collect::<Vec<_>>();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 fn table_name(field: &Field<'_>, dialect: Option<&Dialect>, report: &mut Report<'_>) -> Option<String> {

@@ -186,14 +186,15 @@ impl<T> Lane<T> {
         [Some(examined), waiting, self.outstanding.first().copied()].into_iter().flatten().min().unwrap_or(tail)
     }
 
-    /// Nothing waits that could be sent now or after an outcome. Parked retries and an open breaker do not count.
-    pub fn drained(&self, now: Timestamp) -> bool {
+    /// Nothing waits that could be sent now or after an outcome. Retries that are due after `until` and what an open
+    /// breaker holds back do not count.
+    pub fn drained(&self, now: Timestamp, until: Timestamp) -> bool {
         if !self.may_send() {
             return self.outstanding.is_empty() && self.pace.in_flight() == 0;
         }
         let quiet = self.pace.in_flight() == 0 && self.outstanding.is_empty() && self.due.is_empty();
         let log_done = self.waiting.is_empty() && self.reach == Reach::CaughtUp;
-        let due_done = self.next_due.is_none_or(|due| due > now) && !self.reading_due;
+        let due_done = self.next_due.is_none_or(|due| due > until) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
     }
 

@@ -154,9 +154,10 @@ impl<T> Scheduler<T> {
         self.lanes.contains_key(&sub)
     }
 
-    /// Every lane has nothing left that could be sent now, and everything that was decided is durable.
-    pub fn drained(&self, now: Timestamp) -> bool {
-        self.is_quiet() && self.lanes.values().all(|lane| lane.drained(now))
+    /// Every lane has nothing left that could be sent now or retried before `until`, and everything that was decided is
+    /// durable.
+    pub fn drained(&self, now: Timestamp, until: Timestamp) -> bool {
+        self.is_quiet() && self.lanes.values().all(|lane| lane.drained(now, until))
     }
 
     /// Below this every event has been judged by every lane.

@@ -22,9 +22,9 @@ use crate::store::{Record, StateReader};
 
 /// How long a stop waits for requests that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(20);
-/// How far ahead an engine looks for work before it calls itself idle.
+/// A retry that is due within this time is waited for before the engine counts as idle.
 const SOON: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The engine does not start, or has stopped in doubt.
 #[derive(Debug, thiserror::Error)]
@@ -128,14 +128,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Everything that is in the spool has been read, and nothing is left that could be sent `SOON`.
+    /// Everything that is in the spool has been read, and nothing is left that could be sent now or soon.
     pub fn idle(&self) -> bool {
         let before = lock(&self.intake_status).clone();
         if !before.idle || self.commit(Vec::new(), Then::Nothing).is_err() {
             return false;
         }
         let clock = self.clock.clone();
-        let drained = self.ask(move |scheduler| scheduler.drained(clock.now().plus(SOON))).unwrap_or(false);
+        let drained = self.ask(move |scheduler| {
+            let now = clock.now();
+            scheduler.drained(now, now.plus(SOON))
+        });
+        let drained = drained.unwrap_or(false);
         let after = lock(&self.intake_status);
         drained && after.idle && after.batches == before.batches
     }

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::control::reload;
 use super::messages::{Entry, Then};
 use super::running::Shared;
+use crate::model::Timestamp;
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -30,10 +31,9 @@ fn marks(shared: &Shared) -> Marks {
     all.filter_map(|path| mark(&path).map(|mark| (path, mark))).collect()
 }
 
-/// Whether the files differ from what was loaded: for `status`.
-pub(super) fn changed_since(shared: &Shared) -> bool {
-    let loaded = super::running::lock(&shared.loaded_at).0;
-    marks(shared).values().any(|(_, _, seconds, nanos)| seconds * 1000 + nanos / 1_000_000 > loaded)
+/// Whether the files were written after they were loaded: for `status`.
+pub(super) fn changed_since(shared: &Shared, loaded: Timestamp) -> bool {
+    marks(shared).values().any(|(_, _, seconds, nanos)| seconds * 1000 + nanos / 1_000_000 > loaded.0)
 }
 
 /// History is pruned every so many looks.

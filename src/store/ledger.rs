@@ -222,8 +222,9 @@ impl Ledger {
                 let from_seq = self.next_seq;
                 self.in_lane(*sub, |lane| {
                     lane.removed = true;
-                    let nothing = Filter { tenant: lane.tenant.clone(), ..Filter::default() };
-                    lane.eras.push(FilterEra { from_seq, filter: nothing });
+                    // Should it come back with deliveries waiting, what came meanwhile is not among them.
+                    let filter = Filter { tenant: lane.tenant.clone(), events: Vec::new(), condition: None };
+                    lane.eras.push(FilterEra { from_seq, filter });
                     None
                 })
             }

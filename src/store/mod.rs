@@ -17,6 +17,7 @@ mod view;
 
 pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
+pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };

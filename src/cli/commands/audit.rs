@@ -2,12 +2,14 @@
 
 use super::super::context::{Context, View};
 use super::super::error::{CliError, ExitKind};
+use super::super::glue::offline;
 use super::super::human::{clean, count};
+use super::super::places;
 use super::super::style::{Tone, paint};
 use super::super::table::{Align, Cell, Table};
 use crate::admin::api::Books;
 
-/// Recompute the books from the files and the state; 1 when they differ
+/// Recompute the books from the files and the state, with or without an engine; 1 when they differ
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   spoolhook audit
@@ -18,7 +20,15 @@ matched = delivered + failed + unknown + cancelled + expired + dropped + pending
 pub struct Args {}
 
 pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
-    let answer = context.get::<Books>("/v1/audit")?;
+    let answer = match context.get::<Books>("/v1/audit") {
+        Err(unreachable) if unreachable.kind == ExitKind::Unreachable && context.global.socket.is_none() => {
+            let (state, spool) = (places::state(&context.global)?, places::spool(&context.global)?);
+            let Some(books) = offline::audit(&state, &spool, context.now())? else { return Err(unreachable) };
+            context.out.say("no engine runs; these are the books as it left them");
+            books
+        }
+        answer => answer?,
+    };
     context.show(&answer, render)?;
     match answer.value.differences.is_empty() {
         true => Ok(()),

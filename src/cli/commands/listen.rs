@@ -15,7 +15,7 @@ use super::super::glue::signature::Verdict;
 use super::super::human::{bytes, clean, clock};
 use super::super::style::{Tone, paint};
 use super::super::{secret, when};
-use crate::admin::watch_signals;
+use crate::admin::{Signal, watch_signals};
 
 /// Receive webhooks, verify and show them
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,10 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
                 Ok(request) => context.out.document(json_of(&request).to_string().as_bytes())?,
                 Err(_) => return Err(CliError::new(ExitKind::Io, "the receiver ended")),
             },
-            recv(signals) -> _ => return Err(CliError::silent(ExitKind::Interrupted)),
+            recv(signals) -> signal => match signal {
+                Ok(Signal::Terminate) => return Ok(()),
+                _ => return Err(CliError::silent(ExitKind::Interrupted)),
+            },
         }
     }
 }

@@ -102,7 +102,6 @@ url = "http://@RECEIVER@/standard"
 dialect = "standard"
 events = ["**"]
 secret = "@SECRET@"
-order_by = "key"
 "#;
 
 #[cfg(test)]

@@ -120,7 +120,11 @@ pub fn start(launch: Launch<'_>) -> Result<Box<dyn RunningEngine>, CliError> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let (spool, socket) = (loaded.config.spool.dir.clone(), loaded.config.admin.socket.clone());
+    let subscriptions = loaded.config.subscriptions.len();
     let engine = Arc::new(Engine::start(loaded.config, Some(launch.config.to_owned())).map_err(refusal)?);
+    let (config, spool, socket) = (launch.config.display(), spool.display(), socket.display());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, %spool, %socket, subscriptions, "running");
     let ((idle_sender, idle), (ended_sender, ended), (stop_watch, stopped)) = (bounded(1), bounded(1), bounded(0));
     let watched = engine.clone();
     let until_idle = launch.until_idle;

@@ -3,5 +3,6 @@
 
 pub mod config;
 pub mod engine;
+pub mod offline;
 pub mod receiver;
 pub mod signature;

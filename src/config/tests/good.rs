@@ -53,7 +53,6 @@ fn everything_at_once() {
     assert_eq!(oms.secrets.len(), 2);
     assert_eq!(oms.secrets[1].expose(), "old-0123456789abcdefghijklmn");
     assert_eq!(oms.rate_limit, Some(Rate { count: 50, per: Duration::from_secs(1) }));
-    assert_eq!(oms.order_by.as_deref(), Some("/data/id"));
     assert_eq!(oms.start, Start::Since(Timestamp::parse("2026-03-12T10:00:00Z").unwrap()));
     assert!(!oms.active);
     assert_eq!(oms.source.to_string(), "nowhere/config.toml:39");

@@ -1,15 +1,18 @@
 //! Events as they lie in the log, and why each subscription did or did not take them.
 
+use std::ops::ControlFlow;
+
 use serde_json::value::RawValue;
 
 use super::internal;
 use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 use crate::admin::{ControlError, PageRequest};
+use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
 use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, delivery_id};
 use crate::routing::CompiledFilter;
-use crate::store::{DeliveryKey, ExceptionStatus};
+use crate::store::{DeliveryKey, ExceptionStatus, Record};
 
 /// Payload bytes on one page.
 const PAGE_BYTES: usize = 8 << 20;
@@ -136,18 +139,41 @@ fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<Mat
         if subscription.tenant() != event.tenant {
             continue;
         }
-        let matched = verdict.is_match();
+        let matches = verdict.is_match();
+        let matched = if with_deliveries { took(shared, sub, event)? } else { matches };
+        let reason = match (matched, matches) {
+            (true, false) => "the filter of that time took it".to_owned(),
+            (false, true) => "it came before this subscription took such events".to_owned(),
+            _ => verdict.to_string(),
+        };
         let delivery = if with_deliveries && matched { delivery_of(shared, sub, event)? } else { None };
         rows.push(MatchRow {
             subscription_id: sub.0,
             subscription: subscription.name.clone(),
             tenant: subscription.tenant().to_owned(),
             matched,
-            reason: verdict.to_string(),
+            reason,
             delivery,
         });
     }
     Ok(rows)
+}
+
+/// Whether a lane took `event` when it came. Filters of the past are kept only as long as deliveries wait under them; then
+/// the history of attempts knows.
+fn took(shared: &Shared, sub: SubId, event: &Event) -> Result<bool, ControlError> {
+    let eras = shared.state.ledger().lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
+    if let Some(filter) = EraFilters::default().at(sub, &eras, event.seq).map_err(|doubt| internal(doubt.0))? {
+        return Ok(filter.matches(event));
+    }
+    let mut found =
+        shared.state.view.exception(DeliveryKey { sub, seq: event.seq, replay: 0 }).map_err(internal)?.is_some();
+    let history = shared.state.history(u64::MAX, |_, record| {
+        found |= matches!(record, Record::Attempted { key, .. } if key.sub == sub && key.seq == event.seq);
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    history.map_err(internal)?;
+    Ok(found)
 }
 
 fn delivery_of(shared: &Shared, sub: SubId, event: &Event) -> Result<Option<DeliveryRef>, ControlError> {

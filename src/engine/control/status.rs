@@ -12,6 +12,9 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let lanes = shared.ask(move |scheduler| scheduler.status(clock.now())).unwrap_or_default();
     let intake = lock(&shared.intake_status).clone();
     let doubt = lock(&shared.doubt).clone();
+    let loaded_at = *lock(&shared.loaded_at);
+    // Looks at files, so it is asked before the ledger is locked.
+    let changed_on_disk = changed_since(shared, loaded_at);
     let ledger = shared.state.ledger();
     let mut deliveries = DeliveryStats {
         next_retry_at: lanes.iter().filter_map(|lane| lane.next_due).min(),
@@ -39,8 +42,8 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         state_reason: doubt,
         config: ConfigStatus {
             path: shared.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-            loaded_at: *lock(&shared.loaded_at),
-            changed_on_disk: changed_since(shared),
+            loaded_at,
+            changed_on_disk,
         },
         spool,
         deliveries,
