@@ -68,5 +68,8 @@ fn commit(bencher: divan::Bencher<'_, '_>, count: u64) {
         (next_seq - count..next_seq).map(delivered).collect::<Vec<_>>()
     };
     let items = ItemsCount::new(count);
-    bencher.with_inputs(batch).input_counter(move |_| items).bench_local_refs(|records| state.commit(records).expect("durable"));
+    bencher
+        .with_inputs(batch)
+        .input_counter(move |_| items)
+        .bench_local_refs(|records| state.commit(records).expect("durable"));
 }

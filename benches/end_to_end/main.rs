@@ -4,7 +4,7 @@
 //! ```text
 //!   cargo bench --bench end_to_end                              five rounds of 100,000 requests
 //!   SPOOLHOOK_BENCH_SMALL=1 cargo bench --bench end_to_end      one round of 2,000, to see that it works
-//!   SPOOLHOOK_BENCH_ONLY=at-least-once cargo bench ...          one contestant (for a profiler)
+//!   SPOOLHOOK_BENCH_ONLY="bare ureq,at-least-once" SPOOLHOOK_BENCH_ROUNDS=2 cargo bench ...
 //! ```
 //!
 //! Every contestant sends 500-byte bodies with the same headers over 32 connections to one sink process, in turns, so
@@ -58,9 +58,10 @@ fn main() -> io::Result<()> {
         return sink::serve();
     }
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let size = if set("SPOOLHOOK_BENCH_SMALL").is_some() { SMALL } else { FULL };
+    let mut size = if set("SPOOLHOOK_BENCH_SMALL").is_some() { SMALL } else { FULL };
+    size.rounds = set("SPOOLHOOK_BENCH_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(size.rounds);
     let only = set("SPOOLHOOK_BENCH_ONLY");
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
 
     let sink = Sink::start()?;
     let request = sample_request(&sink)?;
@@ -124,7 +125,9 @@ fn report(runs: &[Vec<Run>], requests: u64) {
         let peak_mib = median(runs.iter().map(|run| run.cost.peak_kib as f64 / 1024.0).collect());
         let threads = runs.iter().map(|run| run.cost.threads).max().unwrap_or(0);
         let (of_sockets, of_ureq) = (per_second / sockets, per_second / ureq);
-        println!("{name:<16} {per_second:>11.0} {of_sockets:>11.3} {of_ureq:>8.3} {cpu:>7.1} {peak_mib:>9.1} {threads:>8}");
+        println!(
+            "{name:<16} {per_second:>11.0} {of_sockets:>11.3} {of_ureq:>8.3} {cpu:>7.1} {peak_mib:>9.1} {threads:>8}"
+        );
     }
 }
 

@@ -45,7 +45,6 @@ impl<J: Send + 'static> Pool<J> {
         }
     }
 
-
     fn grow(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if threads.len() >= self.threads_max {
