@@ -41,7 +41,12 @@ fn ingest_settings(config: &Config) -> IngestSettings {
         .logs
         .iter()
         .map(|log| LogSettings {
-            name: log.dir.join(&log.pattern).to_string_lossy().into_owned(),
+            // Cursors are kept under this name: it must not depend on the directory the engine is started from.
+            name: std::path::absolute(&log.dir)
+                .unwrap_or_else(|_| log.dir.clone())
+                .join(&log.pattern)
+                .to_string_lossy()
+                .into_owned(),
             dir: log.dir.clone(),
             pattern: log.pattern.clone(),
         })

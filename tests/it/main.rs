@@ -4,8 +4,10 @@
 
 mod bad_lines;
 mod config;
+mod crash;
 mod layers;
 mod peers;
 mod reload;
+mod support;
 mod usage;
 mod wire;

@@ -44,7 +44,8 @@ pub(in crate::ingest) fn recover(source: &mut LogSource, segment: &OrphanSegment
             let offset = segment.base + whole;
             let is_further = source.parked(segment.ino).is_none_or(|known| known.offset < offset);
             if is_further && starts_alike(source, segment, original.as_ref())? {
-                source.park(LogCursor {
+                copy.sync_data()?;
+                source.recover(LogCursor {
                     log: source.settings.name.clone(),
                     name: source
                         .parked(segment.ino)

@@ -65,6 +65,8 @@ pub(in crate::ingest) struct LogSource {
     pub(super) attached: Vec<Attached>,
     /// Cursors of files in the directory that are not open.
     pub(super) parked: HashMap<(u64, u64), Parked>,
+    /// Cursors that the journal does not have yet: without them, a copy that leaves `claimed/` would be made again.
+    recovered: Vec<LogCursor>,
     listed: Option<Duration>,
 }
 
@@ -72,7 +74,7 @@ impl LogSource {
     pub(in crate::ingest) fn new(settings: LogSettings, cursors: Vec<LogCursor>) -> Self {
         let escaped = escape(settings.name.as_bytes());
         let parked = cursors.into_iter().map(|cursor| ((cursor.dev, cursor.ino), Parked::unchecked(cursor))).collect();
-        Self { settings, escaped, attached: Vec::new(), parked, listed: None }
+        Self { settings, escaped, attached: Vec::new(), parked, recovered: Vec::new(), listed: None }
     }
 
     pub(in crate::ingest) fn stream(&self) -> String {
@@ -92,6 +94,7 @@ impl LogSource {
     /// Looks at the directory when it is time, then copies what has grown: renamed and deleted files first, since what
     /// they hold is older than what came under their names.
     pub(in crate::ingest) fn poll(&mut self, run: &mut CopyRun<'_>) -> Result<(), IngestError> {
+        run.cursors.append(&mut self.recovered);
         if self.listed.is_none_or(|listed| run.at >= listed + run.scan_interval) {
             self.listed = Some(run.at);
             match self.scan(run) {
@@ -236,8 +239,13 @@ impl LogSource {
         }
     }
 
-    /// Takes a cursor that was found again by other means than the journal.
-    pub(in crate::ingest) fn park(&mut self, cursor: LogCursor) {
+    /// Takes a cursor that was found again by other means than the journal, and hands it to the journal with the next round.
+    pub(in crate::ingest) fn recover(&mut self, cursor: LogCursor) {
+        self.recovered.push(cursor.clone());
+        self.park(cursor);
+    }
+
+    pub(super) fn park(&mut self, cursor: LogCursor) {
         self.parked.insert((cursor.dev, cursor.ino), Parked::unchecked(cursor));
     }
 

@@ -166,6 +166,22 @@ fn copied_but_never_committed() {
 }
 
 #[test]
+fn a_copy_that_was_never_committed_is_not_made_again_after_it_left_for_the_archive() {
+    let mut rig = Rig::with_log("*.ndjson");
+    let log = rig.logs().join("a.ndjson");
+    append(&log, lines(0, 4));
+    let now = rig.now;
+    assert!(!rig.ingest().tick(now).unwrap().batches.is_empty(), "copied, and then the engine is killed");
+    for _ in 0..2 {
+        rig.restart();
+        rig.settle();
+        let now = rig.now;
+        rig.ingest().retire(100, now).unwrap();
+    }
+    assert_eq!((rig.data(), rig.claimed()), (numbers(0, 4), 0));
+}
+
+#[test]
 fn a_torn_copy_is_mended_from_the_original() {
     let mut rig = Rig::with_log("*.ndjson");
     let log = rig.logs().join("a.ndjson");

@@ -1,0 +1,97 @@
+//! The engine as a process: started, asked whether it lives, killed or stopped. Killed on drop.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{BINARY, wait_until};
+
+/// A start includes reading the journal and mending what a kill left.
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(60);
+
+pub struct Engine {
+    child: Child,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Engine {
+    pub(super) fn start(config: &Path, socket: &Path, log: &Path) -> Self {
+        let stderr = OpenOptions::new().create(true).append(true).open(log).expect("open the engine's log");
+        let child = Command::new(BINARY)
+            .arg("-c")
+            .arg(config)
+            .arg("run")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .expect("start spoolhook");
+        Self { child, socket: socket.to_owned(), log: log.to_owned() }
+    }
+
+    /// Waits until it answers on its socket.
+    pub fn ready(&mut self) {
+        let mut exit = None;
+        let socket = self.socket.clone();
+        let child = &mut self.child;
+        let is_up = wait_until(START, || {
+            exit = child.try_wait().expect("ask for the engine's exit");
+            exit.is_some() || is_live(&socket)
+        });
+        assert!(is_up && exit.is_none(), "the engine did not start ({exit:?}); its log ends with\n{}", self.log_end());
+    }
+
+    /// SIGKILL: nothing is flushed and nobody is told.
+    pub fn kill(&mut self) {
+        self.assert_running();
+        self.child.kill().expect("kill the engine");
+        self.child.wait().expect("reap the engine");
+    }
+
+    /// SIGTERM, and the exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.assert_running();
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("signal the engine");
+        let mut exit = None;
+        wait_until(STOP, || {
+            exit = self.child.try_wait().expect("ask for the engine's exit");
+            exit.is_some()
+        });
+        exit.expect("the engine stops within a minute").code()
+    }
+
+    /// An engine never ends by itself.
+    pub fn assert_running(&mut self) {
+        let exit = self.child.try_wait().expect("ask for the engine's exit");
+        assert!(exit.is_none(), "the engine ended by itself ({exit:?}); its log ends with\n{}", self.log_end());
+    }
+
+    fn log_end(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Fails only for a process that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_live(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
+        && stream.write_all(b"GET /livez HTTP/1.1\r\nHost: spoolhook\r\nConnection: close\r\n\r\n").is_ok();
+    let mut answer = String::new();
+    asked && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
+}
