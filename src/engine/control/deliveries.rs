@@ -1,8 +1,9 @@
 //! The delivery log: the latest attempt of each delivery, newest first, then what was never tried.
 //!
 //! A delivery shows up at the record of its latest attempt, so no list of what was already shown is needed: an attempt is
-//! the latest one when the delivery's row says so, or when it delivered and there is no row.
+//! the latest one when the delivery's row says so, or when it delivered, there is no row, and nobody sent it again since.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ pub(super) struct Found {
     pub key: DeliveryKey,
     pub facts: DeliveryFacts,
     pub attempts: Vec<Attempt>,
-    pub verdict: Verdict,
+    /// Of the last attempt; `None` when nothing was sent yet.
+    pub verdict: Option<Verdict>,
     pub row: Option<ExceptionRow>,
 }
 
@@ -30,7 +32,7 @@ impl Found {
             Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
             Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
             Some(ExceptionStatus::Delivered) => DeliveryStatus::Delivered,
-            None => status_after(self.verdict),
+            None => self.verdict.map_or(DeliveryStatus::Pending, status_after),
         }
     }
 }
@@ -110,7 +112,11 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
     let mut failure = None;
     let mut next = None;
     let view = &shared.state.view;
+    let mut sent_again = HashSet::new();
     let scanned = shared.state.history(before, |lsn, record| {
+        if let Record::Retriggered { key, .. } = &record {
+            sent_again.insert((key.sub, key.seq, key.replay));
+        }
         let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
         let Some(subscription) = configured.get(&key.sub) else { return ControlFlow::Continue(()) };
         if !sieve.takes_facts(key.sub, &facts) {
@@ -125,12 +131,12 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
         };
         let latest = match (&row, verdict) {
             (Some(row), _) => row.attempts == attempt.number,
-            (None, verdict) => verdict == Verdict::Delivered,
+            (None, verdict) => verdict == Verdict::Delivered && !sent_again.contains(&(key.sub, key.seq, key.replay)),
         };
         if !latest {
             return ControlFlow::Continue(());
         }
-        let found = Found { key, facts, attempts: vec![attempt], verdict, row };
+        let found = Found { key, facts, attempts: vec![attempt], verdict: Some(verdict), row };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
         if sieve.takes(&row) {
             if data.len() >= limit {
@@ -155,8 +161,25 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
     if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || !sieve.filter.outcome.is_empty() {
         return Ok(Vec::new());
     }
-    let configured = lock(&shared.routing).subscriptions.clone();
     let mut data = Vec::new();
+    for (key, subscription, facts) in waiting(shared, limit)? {
+        if sieve.takes_facts(key.sub, &facts) {
+            let row = delivery(&subscription, &facts, DeliveryStatus::Pending, None, None);
+            data.extend(sieve.takes(&row).then_some(row));
+        }
+    }
+    data.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+    data.truncate(limit);
+    Ok(data)
+}
+
+/// Up to `limit` deliveries of each lane that wait in the log, oldest first.
+fn waiting(
+    shared: &Shared,
+    limit: usize,
+) -> Result<Vec<(DeliveryKey, Arc<Subscription>, DeliveryFacts)>, ControlError> {
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let mut found = Vec::new();
     for (sub, subscription) in configured.iter() {
         for event in super::events::waiting(shared, *sub, limit)? {
             let id = crate::model::delivery_id(event.position, subscription.tenant(), &subscription.name, 0);
@@ -167,16 +190,14 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
                 event_id: event.id.clone(),
                 event_type: event.event_type.clone(),
             };
-            if sieve.takes_facts(*sub, &facts) {
-                let row = delivery(subscription, &facts, DeliveryStatus::Pending, None, None);
-                data.extend(sieve.takes(&row).then_some(row));
-            }
+            found.push((DeliveryKey { sub: *sub, seq: event.seq, replay: 0 }, subscription.clone(), facts));
         }
     }
-    data.sort_by_key(|row| std::cmp::Reverse(row.created_at));
-    data.truncate(limit);
-    Ok(data)
+    Ok(found)
 }
+
+/// Waiting deliveries of each lane among which one is looked for by its id.
+const LOOKED_THROUGH: usize = 4096;
 
 /// The one delivery whose id begins with `prefix`, with its attempts, oldest first.
 pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError> {
@@ -188,7 +209,7 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
         if id.starts_with(&wanted) {
             match &mut found {
-                None => found = Some(Found { key, facts, attempts: vec![attempt], verdict, row: None }),
+                None => found = Some(Found { key, facts, attempts: vec![attempt], verdict: Some(verdict), row: None }),
                 Some(found) if found.facts.delivery == facts.delivery => found.attempts.push(attempt),
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
@@ -197,8 +218,18 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
         ControlFlow::Continue(())
     });
     scanned.map_err(internal)?;
+    if found.is_none() {
+        for (key, _, facts) in waiting(shared, LOOKED_THROUGH)? {
+            let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
+            match &found {
+                _ if !id.starts_with(&wanted) => {}
+                None => found = Some(Found { key, facts, attempts: Vec::new(), verdict: None, row: None }),
+                Some(_) => others.push(id),
+            }
+        }
+    }
     let Some(mut found) = found else {
-        let message = format!("no delivery {prefix} in the history; see `spoolhook deliveries list`");
+        let message = format!("no delivery {prefix} waits or is in the history; see `spoolhook deliveries list`");
         return Err(ControlError::NotFound(message));
     };
     if !others.is_empty() {
@@ -252,6 +283,7 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
         (DeliveryStatus::Pending, Some(row)) if row.due > now => {
             format!("It will be tried again at {}.", row.due)
         }
+        (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
         (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
         (DeliveryStatus::Unknown, _) => {
             "Bytes may have reached the receiver, so this at-most-once delivery is not sent again by itself.".to_owned()
