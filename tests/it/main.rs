@@ -3,6 +3,7 @@
 
 mod bad_lines;
 mod config;
+mod deliveries;
 mod layers;
 mod reload;
 mod usage;

@@ -13,7 +13,7 @@ use crate::admin::{ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
 use crate::routing::Pattern;
-use crate::store::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus, Record, Verdict};
+use crate::store::{DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, Record, Verdict};
 
 /// A delivery found in the history.
 pub(super) struct Found {
@@ -103,6 +103,15 @@ fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
     }
 }
 
+/// What a record tells of one delivery: an attempt and its verdict, or that nobody knows whether there was one.
+fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, Option<Verdict>)> {
+    match record {
+        Record::Attempted { key, facts, attempt, verdict, .. } => Some((key, facts, Some(attempt), Some(verdict))),
+        Record::Ended { key, facts, end: End::Unknown, .. } => Some((key, facts, None, None)),
+        _ => None,
+    }
+}
+
 pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
     let sieve = Sieve::new(shared, filter)?;
     let before = parse_cursor(filter.page.cursor.as_deref())?;
@@ -115,9 +124,9 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
     let mut sent_again = HashSet::new();
     let scanned = shared.state.history(before, |lsn, record| {
         if let Record::Retriggered { key, .. } = &record {
-            sent_again.insert((key.sub, key.seq, key.replay));
+            sent_again.insert(*key);
         }
-        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let Some((key, facts, attempt, verdict)) = told(record) else { return ControlFlow::Continue(()) };
         let Some(subscription) = configured.get(&key.sub) else { return ControlFlow::Continue(()) };
         if !sieve.takes_facts(key.sub, &facts) {
             return ControlFlow::Continue(());
@@ -130,13 +139,13 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
             }
         };
         let latest = match (&row, verdict) {
-            (Some(row), _) => row.attempts == attempt.number,
-            (None, verdict) => verdict == Verdict::Delivered && !sent_again.contains(&(key.sub, key.seq, key.replay)),
+            (Some(row), _) => row.attempts == attempt.as_ref().map_or(0, |attempt| attempt.number),
+            (None, verdict) => verdict == Some(Verdict::Delivered) && !sent_again.contains(&key),
         };
         if !latest {
             return ControlFlow::Continue(());
         }
-        let found = Found { key, facts, attempts: vec![attempt], verdict: Some(verdict), row };
+        let found = Found { key, facts, attempts: attempt.into_iter().collect(), verdict, row };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
         if sieve.takes(&row) {
             if data.len() >= limit {
@@ -205,12 +214,15 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
     let mut found: Option<Found> = None;
     let mut others = Vec::new();
     let scanned = shared.state.history(u64::MAX, |_, record| {
-        let Record::Attempted { key, facts, attempt, verdict, .. } = record else { return ControlFlow::Continue(()) };
+        let Some((key, facts, attempt, verdict)) = told(record) else { return ControlFlow::Continue(()) };
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
         if id.starts_with(&wanted) {
             match &mut found {
-                None => found = Some(Found { key, facts, attempts: vec![attempt], verdict: Some(verdict), row: None }),
-                Some(found) if found.facts.delivery == facts.delivery => found.attempts.push(attempt),
+                None => {
+                    let attempts = attempt.into_iter().collect();
+                    found = Some(Found { key, facts, attempts, verdict, row: None });
+                }
+                Some(found) if found.facts.delivery == facts.delivery => found.attempts.extend(attempt),
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
             }
@@ -272,6 +284,9 @@ pub fn show(shared: &Shared, id: &str) -> Result<DeliveryDetail, ControlError> {
 /// One sentence: why the delivery stands where it stands.
 fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
     let answer = match last {
+        None if found.status() == DeliveryStatus::Unknown => {
+            "The event was in the spool before the state was: nobody knows whether it was sent.".to_owned()
+        }
         None => "Nothing was sent yet.".to_owned(),
         Some(attempt) => match attempt.exchange.status_code {
             Some(code) => format!("The receiver answered {code}."),
@@ -286,7 +301,7 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
         (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
         (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
         (DeliveryStatus::Unknown, _) => {
-            "Bytes may have reached the receiver, so this at-most-once delivery is not sent again by itself.".to_owned()
+            "The receiver may have it, so this at-most-once delivery is not sent again by itself.".to_owned()
         }
         _ => "No attempt is left; replay it when the cause is mended.".to_owned(),
     };

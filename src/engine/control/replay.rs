@@ -32,7 +32,7 @@ pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
 
 fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
     let found = find(shared, id)?;
-    if found.verdict.is_none() {
+    if found.verdict.is_none() && found.status() == DeliveryStatus::Pending {
         return Ok(refused(id, "in_flight", "it waits for its first attempt; there is nothing to repeat yet"));
     }
     let subscription = subscription_of(shared, found.key.sub)?;
