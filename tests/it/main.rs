@@ -5,6 +5,7 @@
 mod bad_lines;
 mod config;
 mod crash;
+mod deliveries;
 mod layers;
 mod peers;
 mod reload;

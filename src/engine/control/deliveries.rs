@@ -103,6 +103,17 @@ fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
     }
 }
 
+/// What a record tells of one delivery: whose, an attempt if one was made, and how it stood then.
+fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, DeliveryStatus)> {
+    match record {
+        Record::Attempted { key, facts, attempt, verdict, .. } => {
+            Some((key, facts, Some(attempt), status_after(verdict)))
+        }
+        Record::Ended { key, facts, end, .. } => Some((key, facts, None, status_at(end))),
+        _ => None,
+    }
+}
+
 pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
     let sieve = Sieve::new(shared, filter)?;
     let before = parse_cursor(filter.page.cursor.as_deref())?;
@@ -118,13 +129,7 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
         if let Record::Retriggered { key, .. } = &record {
             sent_again.insert(*key);
         }
-        let (key, facts, attempt, settled) = match record {
-            Record::Attempted { key, facts, attempt, verdict, .. } => {
-                (key, facts, Some(attempt), status_after(verdict))
-            }
-            Record::Ended { key, facts, end, .. } => (key, facts, None, status_at(end)),
-            _ => return ControlFlow::Continue(()),
-        };
+        let Some((key, facts, attempt, settled)) = told(record) else { return ControlFlow::Continue(()) };
         let Some(subscription) = configured.get(&key.sub) else { return ControlFlow::Continue(()) };
         if !sieve.takes_facts(key.sub, &facts) {
             return ControlFlow::Continue(());
@@ -216,13 +221,7 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
     let mut found: Option<Found> = None;
     let mut others = Vec::new();
     let scanned = shared.state.history(u64::MAX, |_, record| {
-        let (key, facts, attempt, settled) = match record {
-            Record::Attempted { key, facts, attempt, verdict, .. } => {
-                (key, facts, Some(attempt), status_after(verdict))
-            }
-            Record::Ended { key, facts, end, .. } => (key, facts, None, status_at(end)),
-            _ => return ControlFlow::Continue(()),
-        };
+        let Some((key, facts, attempt, settled)) = told(record) else { return ControlFlow::Continue(()) };
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
         if id.starts_with(&wanted) {
             match &mut found {
@@ -311,6 +310,9 @@ pub fn show(shared: &Shared, id: &str) -> Result<DeliveryDetail, ControlError> {
 /// One sentence: why the delivery stands where it stands.
 fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
     let answer = match last {
+        None if found.status() == DeliveryStatus::Unknown => {
+            "The event was in the spool before the state was: nobody knows whether it was sent.".to_owned()
+        }
         None => "Nothing was sent yet.".to_owned(),
         Some(attempt) => match attempt.exchange.status_code {
             Some(code) => format!("The receiver answered {code}."),
@@ -325,7 +327,7 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
         (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
         (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
         (DeliveryStatus::Unknown, _) => {
-            "Bytes may have reached the receiver, so this at-most-once delivery is not sent again by itself.".to_owned()
+            "The receiver may have it, so this at-most-once delivery is not sent again by itself.".to_owned()
         }
         _ => "No attempt is left; replay it when the cause is mended.".to_owned(),
     };

@@ -232,10 +232,15 @@ pub fn receiver(statuses: &[u16]) -> Receiver {
     receiver_at(([127, 0, 0, 1], 0).into(), statuses)
 }
 
-/// The same at an address, for one that comes back mended.
+/// The same at an address, for one that comes back mended. The kernel may lend the port out for a moment in between.
 pub fn receiver_at(addr: SocketAddr, statuses: &[u16]) -> Receiver {
-    let options = Options { statuses: statuses.to_vec(), collect: true, ..Options::default() };
-    Receiver::start(addr, options).unwrap()
+    let mut started = None;
+    until("the address is free", || {
+        let options = Options { statuses: statuses.to_vec(), collect: true, ..Options::default() };
+        started = Receiver::start(addr, options).ok();
+        started.is_some()
+    });
+    started.unwrap()
 }
 
 /// A subscription of dialect `cloudevents` to everything, retried soon, and `more`.
