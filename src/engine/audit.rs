@@ -98,7 +98,8 @@ fn compare(snapshot: &Snapshot, state: &StateReader, log: &LogReader) -> Result<
         expect("deliveries are failed", failed, books.failed);
         expect("deliveries are unknown", unknown, books.unknown);
         if let Some(delivered) = &delivered {
-            expect("deliveries were delivered", delivered.get(sub).copied().unwrap_or(0), books.delivered);
+            let counted = delivered.get(sub).copied().unwrap_or(0);
+            expect("deliveries were delivered", u64::try_from(counted).unwrap_or(0), books.delivered);
         }
     }
     Ok(api::Books {
@@ -168,16 +169,16 @@ fn read_log(
 }
 
 /// Deliveries that the journal says were delivered; `None` when the journal no longer reaches back to its beginning.
-fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<BTreeMap<SubId, u64>>, AuditError> {
-    let mut delivered: BTreeMap<SubId, u64> = BTreeMap::new();
+fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<BTreeMap<SubId, i64>>, AuditError> {
+    // Newest first, so a count may pass below zero on the way.
+    let mut delivered: BTreeMap<SubId, i64> = BTreeMap::new();
     let mut oldest = u64::MAX;
     state.history(ledger.lsn + 1, |lsn, record| {
         oldest = lsn;
         match record {
             Record::Attempted { key, verdict: Verdict::Delivered, .. } => *delivered.entry(key.sub).or_default() += 1,
             Record::Retriggered { key, was: ExceptionStatus::Delivered, .. } => {
-                let count = delivered.entry(key.sub).or_default();
-                *count = count.wrapping_sub(1);
+                *delivered.entry(key.sub).or_default() -= 1
             }
             _ => {}
         }

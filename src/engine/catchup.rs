@@ -1,18 +1,21 @@
 //! Reading the log for lanes that are behind, and the rows and payloads of retries that are due.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::messages::Doubt;
 use crate::dispatch::{Input, Parked};
 use crate::ingest::{LogReader, ReadError};
-use crate::model::{Event, Seq, SubId, Timestamp};
+use crate::model::{Event, Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{FilterEra, StateReader};
 
 /// Events examined for one request at most, so that one lane's long search does not keep the others waiting.
 const EXAMINED_MAX: usize = 8192;
 const EXTENTS_AT_ONCE: usize = 64;
+/// Bytes of lines kept decoded: a lane takes an extent in many small windows, and lanes that are behind often read the
+/// same stretch.
+const DECODED_BYTES_MAX: usize = 8 << 20;
 
 /// What a lane asks for.
 pub enum ReadRequest {
@@ -39,16 +42,45 @@ impl EraFilters {
     }
 }
 
+/// Extents whose events were read lately, the newest last.
+#[derive(Default)]
+struct Decoded {
+    extents: VecDeque<(Extent, Arc<[Arc<Event>]>)>,
+    bytes: usize,
+}
+
+impl Decoded {
+    fn get(&mut self, extent: &Extent, log: &LogReader) -> Result<Arc<[Arc<Event>]>, Doubt> {
+        if let Some((_, events)) = self.extents.iter().find(|(kept, _)| kept == extent) {
+            return Ok(events.clone());
+        }
+        let events = log.read(extent, extent.first_seq).map_err(|error| Doubt(error.to_string()))?;
+        let events: Arc<[Arc<Event>]> = events.into_iter().map(Arc::new).collect();
+        self.bytes += bytes_of(extent);
+        self.extents.push_back((*extent, events.clone()));
+        while self.bytes > DECODED_BYTES_MAX && self.extents.len() > 1 {
+            let oldest = self.extents.pop_front();
+            self.bytes -= oldest.map_or(0, |(extent, _)| bytes_of(&extent));
+        }
+        Ok(events)
+    }
+}
+
+fn bytes_of(extent: &Extent) -> usize {
+    usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX)
+}
+
 /// Reads for lanes.
 pub struct CatchUp {
     state: StateReader,
     log: Arc<LogReader>,
     filters: EraFilters,
+    decoded: Decoded,
 }
 
 impl CatchUp {
     pub fn new(state: StateReader, log: Arc<LogReader>) -> Self {
-        Self { state, log, filters: EraFilters::default() }
+        Self { state, log, filters: EraFilters::default(), decoded: Decoded::default() }
     }
 
     /// Answers one request. An error means that the log or the view does not read back: the line stops.
@@ -78,9 +110,11 @@ impl CatchUp {
         let mut next = from;
         let (mut bytes, mut examined) = (0, 0);
         'extents: for extent in extents.iter().filter(|extent| extent.first_seq < upto) {
-            for event in self.log.read(extent, next).map_err(|error| Doubt(error.to_string()))? {
+            let events = self.decoded.get(extent, &self.log)?;
+            let unread = events.partition_point(|event| event.seq < next);
+            for event in &events[unread..] {
                 let takes = match self.filters.at(sub, &eras, event.seq)? {
-                    Some(filter) => filter.matches(&event),
+                    Some(filter) => filter.matches(event),
                     None => false,
                 };
                 let full = found.len() >= events_max || (!found.is_empty() && bytes + event.line.len() > bytes_max);
@@ -91,7 +125,7 @@ impl CatchUp {
                 next = event.seq + 1;
                 if takes {
                     bytes += event.line.len();
-                    found.push(Arc::new(event));
+                    found.push(event.clone());
                 }
             }
         }

@@ -58,12 +58,12 @@ pub fn commit<T>(state: &mut State, mut entries: Vec<Entry<T>>, outlets: &Outlet
         }
     };
     (outlets.observe)(&records);
-    let counted = entries.iter().filter(|entry| entry.counted).count();
-    tell_scheduler(outlets, notices, counted);
+    let commits = entries.iter().map(|entry| entry.commits).sum();
+    tell_scheduler(outlets, notices, commits);
     for entry in entries {
         match entry.then {
             Then::Nothing | Then::Stop => {}
-            Then::Send(job) => (outlets.jobs)(*job),
+            Then::Send(jobs) => jobs.into_iter().for_each(&*outlets.jobs),
             Then::Feed(feed) => send(outlets, ToScheduler::Input(Input::Fed(feed))),
             Then::Lanes(commands) => send(outlets, ToScheduler::Lanes(commands)),
             Then::Inspect(look) => look(state),

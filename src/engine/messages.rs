@@ -13,8 +13,8 @@ use crate::store::{Record, State, StateError};
 /// What happens once an entry's records are durable.
 pub enum Then<T> {
     Nothing,
-    /// A claim: the job may be sent.
-    Send(Box<Job<T>>),
+    /// Claims: their jobs may be sent.
+    Send(Vec<Job<T>>),
     /// Accepted events go to the lanes.
     Feed(Feed),
     /// The lanes change, in step with the events around it.
@@ -34,15 +34,15 @@ pub enum Then<T> {
 pub struct Entry<T> {
     pub records: Vec<Record>,
     pub then: Then<T>,
-    /// Counted by the scheduler: it is told when this is durable.
-    pub counted: bool,
+    /// Commits of the scheduler in it: it is told when they are durable.
+    pub commits: usize,
     /// Told whether it became durable.
     pub reply: Option<Sender<Result<(), String>>>,
 }
 
 impl<T> Entry<T> {
     pub fn new(records: Vec<Record>, then: Then<T>) -> Self {
-        Self { records, then, counted: false, reply: None }
+        Self { records, then, commits: 0, reply: None }
     }
 }
 

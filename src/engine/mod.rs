@@ -19,6 +19,7 @@ mod lanes;
 mod messages;
 mod pool;
 mod running;
+mod schedule;
 mod start;
 #[cfg(test)]
 mod stepped;

@@ -5,24 +5,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 
-use super::catchup::{CatchUp, ReadRequest};
+use super::catchup::CatchUp;
 use super::committer::{self, Outlets};
 use super::control::Panel;
 use super::intake::{Intake, IntakeStatus, Links, count_past, decode_cursor};
 use super::lanes::{plan, settle_claims};
-use super::messages::{Doubt, Entry, LaneCommand, Then, ToScheduler};
+use super::messages::{Doubt, LaneCommand, ToScheduler};
 use super::pool::Pool;
 use super::running::{Engine, EngineError, Shared, Stop, Threads, lock};
+use super::schedule::{apply_lanes, schedule};
 use super::target::{Target, targets, transport};
 use super::watch;
 use crate::admin::{self, Listen, LiveHub};
 use crate::config::Config;
-use crate::dispatch::{Action, Input, Job, Scheduler, worker};
-use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
+use crate::dispatch::{Input, Job, Scheduler, worker};
+use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
 use crate::ingest::{Ingest, IngestSettings, LogSettings, Resume, Watch};
-use crate::model::{SegmentId, Timestamp};
+use crate::model::SegmentId;
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
 
@@ -92,6 +93,7 @@ impl Engine {
         report(&opened);
         let reader = state.reader();
         let settings = ingest_settings(&config);
+        let watched = settings.watched_dirs();
         let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
         let ingest = Ingest::open(settings, files, resume, now)?;
         let log = Arc::new(ingest.reader());
@@ -125,8 +127,7 @@ impl Engine {
         let (to_catchup, requests) = unbounded();
         let (wake, woken) = bounded(1);
         let (stop, stops) = unbounded();
-        let watched = std::iter::once(config.spool.dir.join("in")).chain(config.logs.iter().map(|log| log.dir.clone()));
-        let watch = Watch::start(&watched.collect::<Vec<_>>(), wake.clone());
+        let watch = Watch::start(&watched, wake.clone());
 
         let shared = Arc::new(Shared {
             config_path,
@@ -248,69 +249,5 @@ impl Guard {
             let _ = stop.send(Stop::Doubt(doubt));
         };
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| EngineError::Thread { name, source })
-    }
-}
-
-fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, now: Timestamp) {
-    for command in commands {
-        match command {
-            LaneCommand::Add(start) => scheduler.add(*start, now),
-            LaneCommand::Reconfigure { sub, subscription, target } => {
-                scheduler.reconfigure(sub, subscription, target, now);
-            }
-            LaneCommand::Hold(sub) => scheduler.hold(sub),
-            LaneCommand::Pause { sub, reason } => scheduler.pause(sub, reason),
-            LaneCommand::Resume(sub) => scheduler.resume(sub),
-            LaneCommand::Drain => scheduler.drain(),
-        }
-    }
-}
-
-/// Inputs taken before the lanes get a turn.
-const INPUTS_AT_ONCE: usize = 1024;
-
-/// The scheduler thread: waits for inputs or the next due time, and passes actions on.
-fn schedule(
-    mut scheduler: Scheduler<Target>,
-    inbox: &Receiver<ToScheduler<Target>>,
-    shared: &Shared,
-    pool: &Pool<Job<Target>>,
-    reads: &Sender<ReadRequest>,
-) {
-    let clock = &*shared.clock;
-    let mut steady = SteadyTime::default();
-    let mut now = |clock: &dyn Clock| steady.at(clock.now(), clock.monotonic());
-    let mut wake_at = Some(now(clock));
-    let mut stop = false;
-    while !stop {
-        let first = match wake_at {
-            Some(at) => inbox.recv_timeout(at.since(now(clock))).ok(),
-            None => inbox.recv().ok(),
-        };
-        for message in first.into_iter().chain(inbox.try_iter().take(INPUTS_AT_ONCE)) {
-            match message {
-                ToScheduler::Input(input) => scheduler.take(input, now(clock), fastrand::u64(..)),
-                ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, now(clock)),
-                ToScheduler::Ask(question) => question(&mut scheduler),
-                ToScheduler::Stop => stop = true,
-            }
-        }
-        let (actions, next) = scheduler.run(now(clock));
-        wake_at = next;
-        for action in actions {
-            match action {
-                Action::Send(job) => pool.submit(job),
-                Action::Commit(records, job) => {
-                    let then = job.map_or(Then::Nothing, |job| Then::Send(Box::new(job)));
-                    let _ = shared.entries.send(Entry { counted: true, ..Entry::new(records, then) });
-                }
-                Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
-                    let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
-                }
-                Action::ReadDue { sub, now, rows_max } => {
-                    let _ = reads.send(ReadRequest::Due { sub, now, rows_max });
-                }
-            }
-        }
     }
 }

@@ -241,8 +241,8 @@ impl Stepped {
             match action {
                 Action::Send(job) => (parts.outlets.jobs)(job),
                 Action::Commit(records, job) => {
-                    let then = job.map_or(Then::Nothing, |job| Then::Send(Box::new(job)));
-                    let entry = Entry { counted: true, ..Entry::new(records, then) };
+                    let then = job.map_or(Then::Nothing, |job| Then::Send(vec![job]));
+                    let entry = Entry { commits: 1, ..Entry::new(records, then) };
                     committer::commit(&mut parts.state, vec![entry], &parts.outlets).unwrap();
                 }
                 Action::ReadLog { sub, from, upto, events_max, bytes_max } => {

@@ -16,14 +16,15 @@ const UNCOUNTED: u64 = 4;
 
 /// A line from its first byte to the byte after its LF, as offsets in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    pub(super) start: u64,
-    pub(super) end: u64,
-    pub(super) content: Content<'a>,
+pub struct Line<'a> {
+    pub start: u64,
+    pub end: u64,
+    pub content: Content<'a>,
 }
 
+/// What a line is, seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content<'a> {
+pub enum Content<'a> {
     Text(&'a [u8]),
     Blank,
     TooLong,
@@ -50,7 +51,7 @@ fn leading_nuls(bytes: &[u8]) -> usize {
 
 /// The whole lines of `buffer`. Its first byte lies at `from` in the file; the first line begins at `start`, which is
 /// earlier when NULs before it were left out of the buffer.
-pub(super) fn lines(buffer: &[u8], from: u64, start: u64, max_line: usize) -> impl Iterator<Item = Line<'_>> {
+pub fn lines(buffer: &[u8], from: u64, start: u64, max_line: usize) -> impl Iterator<Item = Line<'_>> {
     let mut line_start = start;
     let mut at = 0;
     std::iter::from_fn(move || {

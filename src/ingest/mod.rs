@@ -44,6 +44,7 @@ mod visit;
 mod watch;
 
 pub use error::IngestError;
+pub use framing::{Content, Line, lines};
 pub use log::LogCursor;
 pub use produce::{ProduceError, Producer};
 pub use quarantine::{Quarantine, QuarantineEntry, QuarantineError, QuarantineState};

@@ -1,5 +1,6 @@
 //! What a user would notice, in one binary.
 #![allow(clippy::unwrap_used, reason = "a test says what it found by failing there")]
+#![allow(clippy::disallowed_methods, reason = "a real process is waited for by looking at it, with a deadline")]
 
 mod bad_lines;
 mod config;

@@ -2,8 +2,6 @@
 //! receivers written from their public descriptions. The scripts that hold that code are in `tests/peers`;
 //! `.ci/install-peers` installs what they import. What the bytes look like is the business of `wire.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod cloud_events;
 mod judge;
 mod process;

@@ -406,6 +406,36 @@ fn a_failed_delivery_is_replayed_under_its_id() {
 }
 
 #[test]
+fn what_is_pending_or_delivered_is_replayed_too() {
+    let refused = receiver(&[500]);
+    let addr = refused.addr();
+    let home = Home::new(&subscription("a", addr, "retry = [\"1h\"]"));
+    let mut engine = home.engine();
+    home.run(&["send", "a.b", "--wait=500ms"]).expect(1);
+    let id = home.deliveries(&["--status", "pending"])[0]["id"].as_str().unwrap().to_owned();
+    drop(refused);
+    let mended = receiver_at(addr, &[200]);
+    for count in 1..=3 {
+        home.run(&["replay", &id]).expect(0);
+        until("it is sent", || mended.count() == count && home.deliveries(&["--status", "delivered"]).len() == 1);
+    }
+    assert_eq!(home.deliveries(&[]).len(), 1, "one delivery is one row, however often it was sent");
+    home.run(&["subs", "pause", "a"]).expect(0);
+    home.run(&["replay", &id]).expect(0);
+    assert_eq!(home.books("a")["pending"], 1);
+    home.run(&["send", "a.c"]).expect(0);
+    until("a second one waits", || home.deliveries(&["--status", "pending"]).len() == 2);
+    let untried = home.deliveries(&["--status", "pending", "--type", "a.c"])[0]["id"].as_str().unwrap().to_owned();
+    assert!(home.run(&["deliveries", "show", &untried]).expect(0).out.contains("It waits for its first attempt."));
+    assert!(home.run(&["replay", &untried]).expect(1).out.contains("nothing to repeat"));
+    home.run(&["subs", "resume", "a"]).expect(0);
+    until("both are sent", || home.deliveries(&["--status", "delivered"]).len() == 2);
+    assert_eq!((engine.stop(), mended.count()), (Some(0), 5));
+    let books = home.books("a");
+    assert_eq!((&books["matched"], &books["delivered"]), (&json!(2), &json!(2)));
+}
+
+#[test]
 fn an_at_most_once_delivery_is_replayed_only_with_consent_and_as_a_new_one() {
     let broken = receiver(&[500]);
     let addr = broken.addr();

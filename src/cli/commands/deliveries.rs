@@ -206,7 +206,10 @@ fn attempts(log: &[AttemptDetail], view: &View) -> String {
 }
 
 fn exchange(attempt: &AttemptDetail) -> String {
-    let mut text = format!("request   {} sent to {}\n", bytes(attempt.request_bytes), clean(&attempt.remote_address));
+    let mut text = match attempt.request_bytes {
+        0 => "request   nothing was sent\n".to_owned(),
+        sent => format!("request   {} sent to {}\n", bytes(sent), clean(&attempt.remote_address)),
+    };
     if let Some(code) = attempt.status_code {
         let body: String = attempt.response_body.chars().take(200).collect();
         text.push_str(&format!("response  {code}  \"{}\"\n", clean(&body)));

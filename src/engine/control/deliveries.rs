@@ -1,7 +1,7 @@
 //! The delivery log: the latest attempt of each delivery, newest first, then what was never tried.
 //!
 //! A delivery shows up at the record of its latest attempt, so no list of what was already shown is needed: an attempt is
-//! the latest one when the delivery's row says so, or when it delivered and there is no row.
+//! the latest one when the delivery's row says so, or when it delivered, there is no row, and nobody sent it again since.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -113,7 +113,11 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
     let mut next = None;
     let mut ended = HashSet::new();
     let view = &shared.state.view;
+    let mut sent_again = HashSet::new();
     let scanned = shared.state.history(before, |lsn, record| {
+        if let Record::Retriggered { key, .. } = &record {
+            sent_again.insert(*key);
+        }
         let (key, facts, attempt, settled) = match record {
             Record::Attempted { key, facts, attempt, verdict, .. } => {
                 (key, facts, Some(attempt), status_after(verdict))
@@ -135,7 +139,9 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
         let latest = match (&row, &attempt) {
             (Some(row), Some(attempt)) => row.attempts == attempt.number,
             (Some(row), None) => row.attempts == 0,
-            (None, Some(_)) => settled == DeliveryStatus::Delivered && !ended.contains(&key),
+            (None, Some(_)) => {
+                settled == DeliveryStatus::Delivered && !ended.contains(&key) && !sent_again.contains(&key)
+            }
             (None, None) => ended.insert(key),
         };
         if !latest {
@@ -166,8 +172,25 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
     if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || !sieve.filter.outcome.is_empty() {
         return Ok(Vec::new());
     }
-    let configured = lock(&shared.routing).subscriptions.clone();
     let mut data = Vec::new();
+    for (key, subscription, facts) in waiting(shared, limit)? {
+        if sieve.takes_facts(key.sub, &facts) {
+            let row = delivery(&subscription, &facts, DeliveryStatus::Pending, None, None);
+            data.extend(sieve.takes(&row).then_some(row));
+        }
+    }
+    data.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+    data.truncate(limit);
+    Ok(data)
+}
+
+/// Up to `limit` deliveries of each lane that wait in the log, oldest first.
+fn waiting(
+    shared: &Shared,
+    limit: usize,
+) -> Result<Vec<(DeliveryKey, Arc<Subscription>, DeliveryFacts)>, ControlError> {
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let mut found = Vec::new();
     for (sub, subscription) in configured.iter() {
         for event in super::events::waiting(shared, *sub, limit)? {
             let id = crate::model::delivery_id(event.position, subscription.tenant(), &subscription.name, 0);
@@ -178,16 +201,14 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
                 event_id: event.id.clone(),
                 event_type: event.event_type.clone(),
             };
-            if sieve.takes_facts(*sub, &facts) {
-                let row = delivery(subscription, &facts, DeliveryStatus::Pending, None, None);
-                data.extend(sieve.takes(&row).then_some(row));
-            }
+            found.push((DeliveryKey { sub: *sub, seq: event.seq, replay: 0 }, subscription.clone(), facts));
         }
     }
-    data.sort_by_key(|row| std::cmp::Reverse(row.created_at));
-    data.truncate(limit);
-    Ok(data)
+    Ok(found)
 }
+
+/// Waiting deliveries of each lane among which one is looked for by its id.
+const LOOKED_THROUGH: usize = 4096;
 
 /// The one delivery whose id begins with `prefix`, with its attempts, oldest first.
 pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError> {
@@ -214,8 +235,22 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
         ControlFlow::Continue(())
     });
     scanned.map_err(internal)?;
-    let Some(mut found) = found.or(found_by_row(shared, &wanted)?) else {
-        let message = format!("no delivery {prefix} in the history; see `spoolhook deliveries list`");
+    if found.is_none() {
+        found = found_by_row(shared, &wanted)?;
+    }
+    if found.is_none() {
+        for (key, _, facts) in waiting(shared, LOOKED_THROUGH)? {
+            let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
+            let settled = DeliveryStatus::Pending;
+            match &found {
+                _ if !id.starts_with(&wanted) => {}
+                None => found = Some(Found { key, facts, attempts: Vec::new(), settled, row: None }),
+                Some(_) => others.push(id),
+            }
+        }
+    }
+    let Some(mut found) = found else {
+        let message = format!("no delivery {prefix} waits or is in the history; see `spoolhook deliveries list`");
         return Err(ControlError::NotFound(message));
     };
     if !others.is_empty() {
@@ -287,6 +322,7 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
         (DeliveryStatus::Pending, Some(row)) if row.due > now => {
             format!("It will be tried again at {}.", row.due)
         }
+        (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
         (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
         (DeliveryStatus::Unknown, _) => {
             "Bytes may have reached the receiver, so this at-most-once delivery is not sent again by itself.".to_owned()

@@ -32,6 +32,9 @@ pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
 
 fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
     let found = find(shared, id)?;
+    if found.attempts.is_empty() && found.row.is_none() && found.settled == DeliveryStatus::Pending {
+        return Ok(refused(id, "in_flight", "it waits for its first attempt; there is nothing to repeat yet"));
+    }
     let subscription = subscription_of(shared, found.key.sub)?;
     let kept = shared.log.event_at(found.facts.position, found.key.seq, found.facts.seen).map_err(super::internal)?;
     if kept.is_none() {

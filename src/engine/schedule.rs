@@ -1,0 +1,134 @@
+//! The scheduler thread: waits for inputs or the next due time, and passes actions on. What is to become durable is
+//! gathered for a moment, so that one message and one sync serve many outcomes.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::catchup::ReadRequest;
+use super::messages::{Entry, LaneCommand, Then, ToScheduler};
+use super::pool::Pool;
+use super::running::Shared;
+use super::target::Target;
+use crate::dispatch::{Action, Job, Scheduler};
+use crate::env::SteadyTime;
+use crate::model::Timestamp;
+use crate::store::Record;
+
+/// Inputs taken before the lanes get a turn.
+const INPUTS_AT_ONCE: usize = 1024;
+/// How long outcomes wait for others. What was delivered in this time is delivered again if the engine is killed.
+const GATHER: Duration = Duration::from_millis(3);
+const GATHERED_MAX: usize = 256;
+
+/// Commits on their way to the committer.
+#[derive(Default)]
+struct Outbox {
+    records: Vec<Record>,
+    /// Claims are among the records; these jobs wait for them.
+    jobs: Vec<Job<Target>>,
+    commits: usize,
+    /// When it goes out at the latest, by the monotonic clock.
+    due: Option<Duration>,
+}
+
+impl Outbox {
+    fn put(&mut self, records: Vec<Record>, job: Option<Job<Target>>, now: Duration) {
+        self.records.extend(records);
+        self.jobs.extend(job);
+        self.commits += 1;
+        self.due.get_or_insert(now + GATHER);
+    }
+
+    fn is_ripe(&self, now: Duration) -> bool {
+        !self.jobs.is_empty() || self.records.len() >= GATHERED_MAX || self.due.is_some_and(|due| due <= now)
+    }
+
+    fn send(&mut self, entries: &Sender<Entry<Target>>) {
+        let Self { records, jobs, commits, .. } = std::mem::take(self);
+        if commits > 0 {
+            let then = if jobs.is_empty() { Then::Nothing } else { Then::Send(jobs) };
+            let _ = entries.send(Entry { commits, ..Entry::new(records, then) });
+        }
+    }
+}
+
+/// Runs until it is told to stop.
+pub(super) fn schedule(
+    mut scheduler: Scheduler<Target>,
+    inbox: &Receiver<ToScheduler<Target>>,
+    shared: &Shared,
+    pool: &Pool<Job<Target>>,
+    reads: &Sender<ReadRequest>,
+) {
+    let clock = &*shared.clock;
+    let mut outbox = Outbox::default();
+    let mut steady = SteadyTime::default();
+    let mut now = || steady.at(clock.now(), clock.monotonic());
+    let mut wake_at = Some(now());
+    loop {
+        let lanes_wait = wake_at.map(|at| at.since(now()));
+        let outbox_wait = outbox.due.map(|due| due.saturating_sub(clock.monotonic()));
+        let first = match lanes_wait.into_iter().chain(outbox_wait).min() {
+            Some(wait) => inbox.recv_timeout(wait).ok(),
+            None => inbox.recv().ok(),
+        };
+        for message in first.into_iter().chain(inbox.try_iter().take(INPUTS_AT_ONCE)) {
+            match message {
+                ToScheduler::Input(input) => scheduler.take(input, now(), fastrand::u64(..)),
+                ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, now()),
+                ToScheduler::Ask(question) => question(&mut scheduler),
+                ToScheduler::Stop => {
+                    pass_on(&mut scheduler, now(), shared, pool, reads, &mut outbox);
+                    outbox.send(&shared.entries);
+                    return;
+                }
+            }
+        }
+        wake_at = pass_on(&mut scheduler, now(), shared, pool, reads, &mut outbox);
+        if outbox.is_ripe(clock.monotonic()) {
+            outbox.send(&shared.entries);
+        }
+    }
+}
+
+/// Lets the lanes act; returns when they want to act again at the latest.
+fn pass_on(
+    scheduler: &mut Scheduler<Target>,
+    now: Timestamp,
+    shared: &Shared,
+    pool: &Pool<Job<Target>>,
+    reads: &Sender<ReadRequest>,
+    outbox: &mut Outbox,
+) -> Option<Timestamp> {
+    let (actions, wake_at) = scheduler.run(now);
+    for action in actions {
+        match action {
+            Action::Send(job) => pool.submit(job),
+            Action::Commit(records, job) => outbox.put(records, job, shared.clock.monotonic()),
+            Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
+                let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
+            }
+            Action::ReadDue { sub, now, rows_max } => {
+                let _ = reads.send(ReadRequest::Due { sub, now, rows_max });
+            }
+        }
+    }
+    wake_at
+}
+
+/// Changes lanes in the order given.
+pub(super) fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, now: Timestamp) {
+    for command in commands {
+        match command {
+            LaneCommand::Add(start) => scheduler.add(*start, now),
+            LaneCommand::Reconfigure { sub, subscription, target } => {
+                scheduler.reconfigure(sub, subscription, target, now);
+            }
+            LaneCommand::Hold(sub) => scheduler.hold(sub),
+            LaneCommand::Pause { sub, reason } => scheduler.pause(sub, reason),
+            LaneCommand::Resume(sub) => scheduler.resume(sub),
+            LaneCommand::Drain => scheduler.drain(),
+        }
+    }
+}
