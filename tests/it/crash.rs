@@ -19,12 +19,14 @@ const SURE: &str = "/at-least-once";
 /// Longest time in which nothing may arrive.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn config(sink: &Sink) -> String {
+/// `retention`: how long the spool keeps what is delivered.
+fn config(sink: &Sink, retention: &str) -> String {
     let addr = sink.addr();
     format!(
         r#"
 [spool]
 dir = "spool"
+retention = {{ age = "{retention}" }}
 
 [[log]]
 dir = "log"
@@ -131,12 +133,13 @@ fn kills_lose_nothing_and_send_nothing_twice_that_must_not_be() {
     let (events, kills) = (number("SPOOLHOOK_CRASH_EVENTS", 7_000), number("SPOOLHOOK_CRASH_KILLS", 5));
     let clock = SystemClock::new();
     let seed = number("SPOOLHOOK_CRASH_SEED", clock.now().0.unsigned_abs());
-    println!("SPOOLHOOK_CRASH_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
+    let retention = if random.bool() { "2s" } else { "24h" };
+    println!("SPOOLHOOK_CRASH_SEED={seed} (retention {retention})");
     let (events, kills) = (events as usize, kills as usize);
 
     let sink = Sink::start(decide);
-    let scenario = Scenario::new(&config(&sink));
+    let scenario = Scenario::new(&config(&sink, retention));
     std::fs::create_dir(scenario.path("log")).unwrap();
     let mut engine = scenario.engine();
     engine.ready();
