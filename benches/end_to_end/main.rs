@@ -91,8 +91,8 @@ fn sample_request(sink: &Sink) -> io::Result<Vec<u8>> {
 fn measure(name: &str, sink: &Sink, request: &[u8], requests: u64) -> io::Result<Run> {
     sink.ask("/reset")?;
     let cost = match name {
-        "bare sockets" => clients::bare_sockets(sink.address, request, requests).map(|()| engine::Cost::default())?,
-        "bare ureq" => clients::bare_ureq(sink.address, request, requests).map(|()| engine::Cost::default())?,
+        "bare sockets" => engine::own_cost(|| clients::bare_sockets(sink.address, request, requests))?,
+        "bare ureq" => engine::own_cost(|| clients::bare_ureq(sink.address, request, requests))?,
         mode => {
             let home = Home::new(sink.address, mode)?;
             home.fill(requests)?;

@@ -20,6 +20,9 @@ pub const WINDOW_EVENTS: usize = 512;
 /// Most bytes of events a lane holds in memory (one event always fits).
 pub const WINDOW_BYTES: usize = 1 << 20;
 
+/// Most events a worker takes at a time.
+const RUN_EVENTS: usize = 16;
+
 /// What of the log a lane has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -41,7 +44,11 @@ pub struct Lane<T> {
     reach: Reach,
     waiting: VecDeque<Arc<Event>>,
     waiting_bytes: usize,
-    /// Events of the log that are on their way.
+    /// Events that a worker took and did not get to: the next to be sent.
+    returned: VecDeque<Arc<Event>>,
+    /// How many events a worker got through lately.
+    run: usize,
+    /// Events of the log that are on their way, or were returned.
     outstanding: BTreeSet<Seq>,
     /// Events at or above `low` that were judged before the engine started.
     passed_before: BTreeSet<Seq>,
@@ -77,6 +84,8 @@ impl<T> Lane<T> {
             reach,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            returned: VecDeque::new(),
+            run: 1,
             outstanding: BTreeSet::new(),
             passed_before,
             retrying: HashSet::new(),
@@ -139,15 +148,30 @@ impl<T> Lane<T> {
     }
 
     pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.returned.is_empty()
     }
 
     /// Takes the next event to send; it is outstanding from now on.
     pub fn take(&mut self) -> Option<Arc<Event>> {
+        if let Some(event) = self.returned.pop_front() {
+            return Some(event);
+        }
         let event = self.waiting.pop_front()?;
         self.waiting_bytes -= event.line.len();
         self.outstanding.insert(event.seq);
         Some(event)
+    }
+
+    /// Takes the events that the same worker may send next. An at-most-once delivery is claimed one by one.
+    pub fn take_more(&mut self) -> VecDeque<Arc<Event>> {
+        let count = if self.at_most_once() { 0 } else { self.pace.share(self.waiting.len()).min(self.run) };
+        (1..count).map_while(|_| self.take()).collect()
+    }
+
+    /// A worker came back after `done` events and did not get to the others.
+    pub fn ran(&mut self, done: usize, unsent: VecDeque<Arc<Event>>) {
+        self.run = if unsent.is_empty() { (self.run * 2).min(RUN_EVENTS) } else { done };
+        self.returned.extend(unsent);
     }
 
     /// An event of the log was judged.
@@ -167,11 +191,12 @@ impl<T> Lane<T> {
 
     /// Nothing waits that could be sent now or after an outcome. Parked retries and an open breaker do not count.
     pub fn drained(&self, now: Timestamp) -> bool {
+        let is_home = self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0;
         if !self.may_send() {
-            return self.outstanding.is_empty() && self.pace.in_flight() == 0;
+            return is_home;
         }
-        let quiet = self.pace.in_flight() == 0 && self.outstanding.is_empty() && self.due.is_empty();
-        let log_done = self.waiting.is_empty() && self.reach == Reach::CaughtUp;
+        let quiet = is_home && self.due.is_empty();
+        let log_done = !self.has_waiting() && self.reach == Reach::CaughtUp;
         let due_done = self.next_due.is_none_or(|due| due > now) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome;
 use super::retry::parse_retry_after;
-use super::{Done, Job};
+use super::{Done, Job, Ran};
 use crate::env::Clock;
 use crate::http::{Evidence, Failure, Transport};
 use crate::model::{Attempt, Exchange, Outcome, Timestamp};
@@ -17,6 +17,30 @@ pub trait Target {
     /// The bytes of one attempt.
     fn render(&self, input: &RenderInput<'_>) -> Request;
     fn endpoint(&self) -> &Self::Endpoint;
+}
+
+/// A worker goes on with the events behind a job for so long: what it did counts only once it comes back.
+const RUN_MAX: Duration = Duration::from_millis(5);
+
+/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over.
+pub fn run<X, T>(mut job: Job<T>, transport: &X, clock: &dyn Clock) -> Ran<T>
+where
+    X: Transport,
+    T: Target<Endpoint = X::Endpoint>,
+{
+    let until = clock.monotonic() + RUN_MAX;
+    let mut unsent = std::mem::take(&mut job.more);
+    let mut done = Vec::with_capacity(1 + unsent.len());
+    loop {
+        let ended = attempt(job, transport, clock);
+        let goes_on = ended.judgement == outcome::Judgement::Delivered && clock.monotonic() < until;
+        let next = if goes_on { unsent.pop_front().map(|event| ended.job.next(event)) } else { None };
+        done.push(ended);
+        match next {
+            Some(next) => job = next,
+            None => return Ran { done, unsent },
+        }
+    }
 }
 
 /// Renders, signs, sends once and says what it meant. A panic inside counts as an attempt without an answer.

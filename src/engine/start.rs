@@ -142,8 +142,8 @@ impl Engine {
         let pool = {
             let shared = shared.clone();
             Arc::new(Pool::new(workers, move |job: Job<Target>| {
-                let done = worker::attempt(job, &*shared.transport(), &*shared.clock);
-                let _ = shared.scheduler.send(ToScheduler::Input(Input::Done(Box::new(done))));
+                let ran = worker::run(job, &*shared.transport(), &*shared.clock);
+                let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
             }))
         };
         let committer = guard.spawn("committer", {
