@@ -12,6 +12,7 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::RunEnd;
 use super::pace::Pace;
 use crate::model::{Event, Mode, Seq, Subscription, Timestamp};
 
@@ -168,10 +169,10 @@ impl<T> Lane<T> {
         (1..count).map_while(|_| self.take()).collect()
     }
 
-    /// A worker came back after `done` events and did not get to the others.
-    pub fn ran(&mut self, done: usize, unsent: VecDeque<Arc<Event>>) {
-        self.run = if unsent.is_empty() { (self.run * 2).min(RUN_EVENTS) } else { done };
-        self.returned.extend(unsent);
+    /// A worker came back. How far it came is what the next one gets, or more if it did all it was given.
+    pub fn ran(&mut self, end: RunEnd) {
+        self.run = if end.unsent.is_empty() { (self.run * 2).min(RUN_EVENTS) } else { end.count };
+        self.returned.extend(end.unsent);
     }
 
     /// An event of the log was judged.

@@ -8,6 +8,8 @@ mod outcome;
 mod pace;
 mod retry;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 pub mod worker;
 
 use std::collections::VecDeque;
@@ -70,11 +72,19 @@ pub struct Done<T> {
     pub retry_after: Option<std::time::Duration>,
 }
 
-/// What a worker brings back.
+/// What a worker tells of the job it was given and the events behind it. Never empty.
 #[derive(Debug)]
 pub struct Ran<T> {
-    /// The job it was given, then those of the events behind it that it got to.
     pub done: Vec<Done<T>>,
+    /// The worker is free.
+    pub end: Option<RunEnd>,
+}
+
+/// How far a worker came.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// Attempts made, all reports together.
+    pub count: usize,
     pub unsent: VecDeque<Arc<Event>>,
 }
 

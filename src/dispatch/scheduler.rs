@@ -371,12 +371,13 @@ impl<T> Scheduler<T> {
     }
 
     fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
-        let Some(Done { job, .. }) = ran.done.first() else { return };
-        self.busy -= 1;
-        self.suspects_busy -= usize::from(job.suspect);
-        if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
-            lane.pace.freed();
-            lane.ran(ran.done.len(), ran.unsent);
+        if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
+            self.busy -= 1;
+            self.suspects_busy -= usize::from(job.suspect);
+            if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
+                lane.pace.freed();
+                lane.ran(end);
+            }
         }
         ran.done.into_iter().for_each(|done| self.judge(done, now, random));
     }

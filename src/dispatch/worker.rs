@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome;
 use super::retry::parse_retry_after;
-use super::{Done, Job, Ran};
+use super::{Done, Job, Ran, RunEnd};
 use crate::env::Clock;
 use crate::http::{Evidence, Failure, Transport};
 use crate::model::{Attempt, Exchange, Outcome, Timestamp};
@@ -19,27 +19,36 @@ pub trait Target {
     fn endpoint(&self) -> &Self::Endpoint;
 }
 
-/// A worker goes on with the events behind a job for so long: what it did counts only once it comes back.
-const RUN_MAX: Duration = Duration::from_millis(5);
+/// A worker goes on with the events behind a job for so long...
+const RUN_MAX: Duration = Duration::from_millis(25);
+/// ...and tells of what it did after so long: until then, a crash repeats it.
+const REPORT_AFTER: Duration = Duration::from_millis(3);
 
-/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over.
-pub fn run<X, T>(mut job: Job<T>, transport: &X, clock: &dyn Clock) -> Ran<T>
+/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over. Reports at least
+/// once; the last report says that the worker is free.
+pub fn run<X, T>(mut job: Job<T>, transport: &X, clock: &dyn Clock, report: impl Fn(Ran<T>))
 where
     X: Transport,
     T: Target<Endpoint = X::Endpoint>,
 {
-    let until = clock.monotonic() + RUN_MAX;
+    let began = clock.monotonic();
+    let mut reported = began;
     let mut unsent = std::mem::take(&mut job.more);
-    let mut done = Vec::with_capacity(1 + unsent.len());
+    let mut done = Vec::new();
+    let mut count = 0;
     loop {
         let ended = attempt(job, transport, clock);
-        let goes_on = ended.judgement == outcome::Judgement::Delivered && clock.monotonic() < until;
+        count += 1;
+        let now = clock.monotonic();
+        let goes_on = ended.judgement == outcome::Judgement::Delivered && now < began + RUN_MAX;
         let next = if goes_on { unsent.pop_front().map(|event| ended.job.next(event)) } else { None };
         done.push(ended);
-        match next {
-            Some(next) => job = next,
-            None => return Ran { done, unsent },
+        let Some(next) = next else { return report(Ran { done, end: Some(RunEnd { count, unsent }) }) };
+        if now >= reported + REPORT_AFTER {
+            reported = now;
+            report(Ran { done: std::mem::take(&mut done), end: None });
         }
+        job = next;
     }
 }
 

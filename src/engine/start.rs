@@ -142,8 +142,10 @@ impl Engine {
         let pool = {
             let shared = shared.clone();
             Arc::new(Pool::new(workers, move |job: Job<Target>| {
-                let ran = worker::run(job, &*shared.transport(), &*shared.clock);
-                let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
+                let report = |ran| {
+                    let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
+                };
+                worker::run(job, &*shared.transport(), &*shared.clock, report);
             }))
         };
         let committer = guard.spawn("committer", {
