@@ -115,10 +115,9 @@ impl Running {
             cost.peak_kib = cost.peak_kib.max(value("VmHWM:"));
             cost.threads = cost.threads.max(value("Threads:"));
             let stat = self.proc("stat");
-            let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
-            if fields.first() == Some(&"Z") {
-                let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
-                cost.cpu_seconds = (ticks(11) + ticks(12)) / TICKS_PER_SECOND;
+            let (state, cpu_seconds) = state_and_cpu(&stat);
+            if state == "Z" {
+                cost.cpu_seconds = cpu_seconds;
                 break;
             }
             pause(LOOK);
@@ -133,6 +132,21 @@ impl Running {
         rustix::process::kill_process(pid.expect("a child has a number"), rustix::process::Signal::TERM)?;
         self.finish()
     }
+}
+
+/// State and CPU seconds of a process by its `/proc/PID/stat` (proc(5): fields 3, 14 and 15).
+fn state_and_cpu(stat: &str) -> (&str, f64) {
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ').collect();
+    let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0);
+    (fields[0], (ticks(11) + ticks(12)) / TICKS_PER_SECOND)
+}
+
+/// The CPU time that `work` takes in this process.
+pub fn own_cost(work: impl FnOnce() -> io::Result<()>) -> io::Result<Cost> {
+    let cpu_seconds = || fs::read_to_string("/proc/self/stat").map(|stat| state_and_cpu(&stat).1);
+    let before = cpu_seconds()?;
+    work()?;
+    Ok(Cost { cpu_seconds: cpu_seconds()? - before, ..Cost::default() })
 }
 
 /// Appends `events` events to a spool file at `per_second`, each opened, written and closed like `echo >> file` does.

@@ -12,6 +12,7 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::RunEnd;
 use super::pace::Pace;
 use crate::model::{Event, Mode, Seq, Subscription, Timestamp};
 
@@ -22,6 +23,8 @@ pub const WINDOW_BYTES: usize = 1 << 20;
 
 /// Most deliveries judged since the oldest one on its way began to hold the low mark.
 const JUDGED_BEHIND_MAX: u32 = 4096;
+/// Most events a worker takes at a time.
+const RUN_EVENTS: usize = 16;
 
 /// What of the log a lane has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,11 @@ pub struct Lane<T> {
     reach: Reach,
     waiting: VecDeque<Arc<Event>>,
     waiting_bytes: usize,
-    /// Events of the log that are on their way.
+    /// Events that a worker took and did not get to: the next to be sent.
+    returned: VecDeque<Arc<Event>>,
+    /// How many events a worker got through lately.
+    run: usize,
+    /// Events of the log that are on their way, or were returned.
     outstanding: BTreeSet<Seq>,
     /// Judged since the oldest outstanding one became the oldest.
     judged_behind: u32,
@@ -85,6 +92,8 @@ impl<T> Lane<T> {
             reach,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            returned: VecDeque::new(),
+            run: 1,
             outstanding: BTreeSet::new(),
             judged_behind: 0,
             passed_before,
@@ -158,15 +167,30 @@ impl<T> Lane<T> {
 
     /// Whether an event waits and may be taken: one slow delivery must not let the judged ones behind it pile up.
     pub fn may_start(&self) -> bool {
-        !self.waiting.is_empty() && self.judged_behind < JUDGED_BEHIND_MAX
+        !self.returned.is_empty() || (!self.waiting.is_empty() && self.judged_behind < JUDGED_BEHIND_MAX)
     }
 
     /// Takes the next event to send; it is outstanding from now on.
     pub fn take(&mut self) -> Option<Arc<Event>> {
+        if let Some(event) = self.returned.pop_front() {
+            return Some(event);
+        }
         let event = self.waiting.pop_front()?;
         self.waiting_bytes -= event.line.len();
         self.outstanding.insert(event.seq);
         Some(event)
+    }
+
+    /// Takes the events that the same worker may send next. An at-most-once delivery is claimed one by one.
+    pub fn take_more(&mut self) -> VecDeque<Arc<Event>> {
+        let count = if self.at_most_once() { 0 } else { self.pace.share(self.waiting.len()).min(self.run) };
+        (1..count).map_while(|_| self.take()).collect()
+    }
+
+    /// A worker came back. How far it came is what the next one gets, or more if it did all it was given.
+    pub fn ran(&mut self, end: RunEnd) {
+        self.run = if end.unsent.is_empty() { (self.run * 2).min(RUN_EVENTS) } else { end.count };
+        self.returned.extend(end.unsent);
     }
 
     /// An event of the log was judged.
@@ -189,11 +213,12 @@ impl<T> Lane<T> {
     /// Nothing waits that could be sent now or after an outcome. Retries that are due after `until` and what an open
     /// breaker holds back do not count.
     pub fn drained(&self, now: Timestamp, until: Timestamp) -> bool {
+        let is_home = self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0;
         if !self.may_send() {
-            return self.outstanding.is_empty() && self.pace.in_flight() == 0;
+            return is_home;
         }
-        let quiet = self.pace.in_flight() == 0 && self.outstanding.is_empty() && self.due.is_empty();
-        let log_done = self.waiting.is_empty() && self.reach == Reach::CaughtUp;
+        let quiet = is_home && self.due.is_empty();
+        let log_done = self.waiting.is_empty() && self.returned.is_empty() && self.reach == Reach::CaughtUp;
         let due_done = self.next_due.is_none_or(|due| due > until) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
     }

@@ -8,14 +8,17 @@ mod outcome;
 mod pace;
 mod retry;
 mod scheduler;
+#[cfg(test)]
+mod tests;
 pub mod worker;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
 pub use scheduler::{LaneStart, LaneStatus, Scheduler, interrupted};
 
-use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp};
+use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};
 
 /// A delivery on its way to a worker.
@@ -35,6 +38,28 @@ pub struct Job<T> {
     pub trigger: AttemptTrigger,
     /// Counted against the share of the pool that suspects may have.
     suspect: bool,
+    /// Events whose first attempts the same worker makes next, as long as each succeeds and all of it is quick.
+    more: VecDeque<Arc<Event>>,
+}
+
+impl<T> Job<T> {
+    /// The first attempt for another event of the lane, by the same worker.
+    fn next(&self, event: Arc<Event>) -> Self {
+        Self {
+            key: DeliveryKey { sub: self.key.sub, seq: event.seq, replay: 0 },
+            origin: Origin::Log,
+            delivery: delivery_id(event.position, self.subscription.tenant(), &self.subscription.name, 0),
+            event,
+            subscription: self.subscription.clone(),
+            target: self.target.clone(),
+            number: 1,
+            base: 0,
+            replay_of: None,
+            trigger: AttemptTrigger::First,
+            suspect: self.suspect,
+            more: VecDeque::new(),
+        }
+    }
 }
 
 /// What came of a job.
@@ -45,6 +70,22 @@ pub struct Done<T> {
     pub judgement: outcome::Judgement,
     /// What the receiver asked for.
     pub retry_after: Option<std::time::Duration>,
+}
+
+/// What a worker tells of the job it was given and the events behind it. Never empty.
+#[derive(Debug)]
+pub struct Ran<T> {
+    pub done: Vec<Done<T>>,
+    /// The worker is free.
+    pub end: Option<RunEnd>,
+}
+
+/// How far a worker came.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// Attempts made, all reports together.
+    pub count: usize,
+    pub unsent: VecDeque<Arc<Event>>,
 }
 
 /// A delivery that has a row of its own, with its event if that is still kept.
@@ -67,7 +108,7 @@ pub struct Feed {
 /// What happened to the scheduler's world.
 pub enum Input<T> {
     Fed(Feed),
-    Done(Box<Done<T>>),
+    Ran(Ran<T>),
     /// Part of the log for a lane: what it takes of the events from where it asked up to `next`.
     LogRead {
         sub: SubId,

@@ -128,9 +128,20 @@ impl Pace {
         }
     }
 
+    /// A worker came back.
+    pub fn freed(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// How many events one worker may take of this many that wait: an endpoint that is well gets them in runs, spread
+    /// over all its workers.
+    pub fn share(&self, waiting: usize) -> usize {
+        let is_well = self.failures == 0 && self.bucket.is_none();
+        if is_well { waiting / self.max as usize } else { 0 }
+    }
+
     /// An outcome came in. `trouble`: the endpoint as a whole seems ill.
     pub fn ended(&mut self, success: bool, trouble: bool, now: Timestamp) {
-        self.in_flight = self.in_flight.saturating_sub(1);
         if success {
             self.failures = 0;
             self.breaker_until = None;
@@ -178,14 +189,17 @@ mod tests {
         let mut pace = Pace::new(8, None, NOW);
         for _ in 0..10 {
             pace.started();
+            pace.freed();
             pace.ended(true, false, NOW);
         }
         assert_eq!(pace.allowed, 8);
         pace.started();
+        pace.freed();
         pace.ended(false, true, NOW);
         assert_eq!(pace.allowed, 4);
         for _ in 0..5 {
             pace.started();
+            pace.freed();
             pace.ended(false, true, NOW);
         }
         assert_eq!(pace.allowed, 1);
@@ -197,6 +211,7 @@ mod tests {
         let mut pace = Pace::new(8, None, NOW);
         for _ in 0..BREAKER_AFTER {
             pace.started();
+            pace.freed();
             pace.ended(false, true, NOW);
         }
         let until = pace.breaker_open(NOW).expect("open");
@@ -205,6 +220,7 @@ mod tests {
         assert_eq!(pace.admit(Kind::First, until), Admission::Run);
         pace.started();
         assert_eq!(pace.admit(Kind::First, until), Admission::Full);
+        pace.freed();
         pace.ended(true, false, until);
         assert_eq!(pace.breaker_open(until), None);
     }
@@ -215,6 +231,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(pace.admit(Kind::First, NOW), Admission::Run);
             pace.started();
+            pace.freed();
             pace.ended(true, false, NOW);
         }
         assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(NOW.plus(Duration::from_millis(500))));

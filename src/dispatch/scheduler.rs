@@ -8,7 +8,7 @@ use super::lane::{Lane, Reach};
 use super::outcome::{Judgement, is_endpoint_trouble};
 use super::pace::{Admission, Kind};
 use super::retry::next_attempt;
-use super::{Action, Done, Feed, Input, Job, Parked};
+use super::{Action, Done, Feed, Input, Job, Parked, Ran};
 use crate::model::{
     AttemptTrigger, DeliveryId, Event, Mode, Outcome, SegmentId, Seq, SubId, Subscription, Timestamp, delivery_id,
 };
@@ -183,7 +183,7 @@ impl<T> Scheduler<T> {
     pub fn take(&mut self, input: Input<T>, now: Timestamp, random: u64) {
         match input {
             Input::Fed(feed) => self.feed(feed),
-            Input::Done(done) => self.judge(*done, now, random),
+            Input::Ran(ran) => self.ran(ran, now, random),
             Input::LogRead { sub, events, next } => {
                 if let Some(lane) = self.lanes.get_mut(&sub) {
                     lane.extend(events, next, self.tail);
@@ -284,6 +284,7 @@ impl<T> Scheduler<T> {
             return;
         }
         let delivery = id_of(&event, &lane.subscription, 0);
+        let more = lane.take_more();
         let job = Job {
             key,
             origin: Origin::Log,
@@ -296,6 +297,7 @@ impl<T> Scheduler<T> {
             replay_of: None,
             trigger: AttemptTrigger::First,
             suspect,
+            more,
         };
         self.dispatch(job, now);
     }
@@ -325,6 +327,7 @@ impl<T> Scheduler<T> {
             replay_of: row.replay_of,
             trigger: if manual { AttemptTrigger::Manual } else { AttemptTrigger::Retry },
             suspect,
+            more: VecDeque::new(),
         };
         self.dispatch(job, now);
     }
@@ -367,11 +370,21 @@ impl<T> Scheduler<T> {
         }
     }
 
+    fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
+        if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
+            self.busy -= 1;
+            self.suspects_busy -= usize::from(job.suspect);
+            if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
+                lane.pace.freed();
+                lane.ran(end);
+            }
+        }
+        ran.done.into_iter().for_each(|done| self.judge(done, now, random));
+    }
+
     fn judge(&mut self, done: Done<T>, now: Timestamp, random: u64) {
         let Done { job, attempt, judgement, retry_after } = done;
         let sub = job.key.sub;
-        self.busy -= 1;
-        self.suspects_busy -= usize::from(job.suspect);
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         lane.pace.ended(judgement == Judgement::Delivered, is_endpoint_trouble(attempt.outcome), now);
         if let Some(wait) = retry_after

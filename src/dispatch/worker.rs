@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome;
 use super::retry::parse_retry_after;
-use super::{Done, Job};
+use super::{Done, Job, Ran, RunEnd};
 use crate::env::Clock;
 use crate::http::{Evidence, Failure, Transport};
 use crate::model::{Attempt, Exchange, Outcome, Timestamp};
@@ -17,6 +17,39 @@ pub trait Target {
     /// The bytes of one attempt.
     fn render(&self, input: &RenderInput<'_>) -> Request;
     fn endpoint(&self) -> &Self::Endpoint;
+}
+
+/// A worker goes on with the events behind a job for so long...
+const RUN_MAX: Duration = Duration::from_millis(25);
+/// ...and tells of what it did after so long: until then, a crash repeats it.
+const REPORT_AFTER: Duration = Duration::from_millis(3);
+
+/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over. Reports at least
+/// once; the last report says that the worker is free.
+pub fn run<X, T>(mut job: Job<T>, transport: &X, clock: &dyn Clock, report: impl Fn(Ran<T>))
+where
+    X: Transport,
+    T: Target<Endpoint = X::Endpoint>,
+{
+    let began = clock.monotonic();
+    let mut reported = began;
+    let mut unsent = std::mem::take(&mut job.more);
+    let mut done = Vec::new();
+    let mut count = 0;
+    loop {
+        let ended = attempt(job, transport, clock);
+        count += 1;
+        let now = clock.monotonic();
+        let goes_on = ended.judgement == outcome::Judgement::Delivered && now < began + RUN_MAX;
+        let next = if goes_on { unsent.pop_front().map(|event| ended.job.next(event)) } else { None };
+        done.push(ended);
+        let Some(next) = next else { return report(Ran { done, end: Some(RunEnd { count, unsent }) }) };
+        if now >= reported + REPORT_AFTER {
+            reported = now;
+            report(Ran { done: std::mem::take(&mut done), end: None });
+        }
+        job = next;
+    }
 }
 
 /// Renders, signs, sends once and says what it meant. A panic inside counts as an attempt without an answer.

@@ -1,70 +1,75 @@
 //! The worker threads: a pool that grows on demand up to a bound and never shrinks, since a blocked thread is cheap.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::Mutex;
 
 /// Stack of a worker: rendering and TLS need little.
 const STACK_BYTES: usize = 512 << 10;
 
 /// A pool that runs `work` on each job.
 pub struct Pool<J> {
-    jobs: Option<Sender<J>>,
     shared: Arc<Shared<J>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     threads_max: usize,
 }
 
+/// A condition variable, not a channel: dozens of workers wait most of the time, and a waiting channel first yields the
+/// processor to everybody else a few times.
 struct Shared<J> {
-    queue: Receiver<J>,
-    /// Jobs handed in and not yet finished.
-    load: AtomicUsize,
-    alive: AtomicUsize,
+    queue: Mutex<Queue<J>>,
+    filled: Condvar,
     work: Box<dyn Fn(J) + Send + Sync>,
+}
+
+struct Queue<J> {
+    jobs: VecDeque<J>,
+    /// Workers that wait, and how many of them were called and did not come yet.
+    idle: usize,
+    called: usize,
+    closed: bool,
 }
 
 impl<J: Send + 'static> Pool<J> {
     /// No thread is started before the first job.
     pub fn new(threads_max: usize, work: impl Fn(J) + Send + Sync + 'static) -> Self {
-        let (jobs, queue) = unbounded();
-        let shared = Shared { queue, load: AtomicUsize::new(0), alive: AtomicUsize::new(0), work: Box::new(work) };
-        Self { jobs: Some(jobs), shared: Arc::new(shared), threads: Mutex::default(), threads_max: threads_max.max(1) }
+        let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, called: 0, closed: false });
+        let shared = Shared { queue, filled: Condvar::new(), work: Box::new(work) };
+        Self { shared: Arc::new(shared), threads: Mutex::default(), threads_max: threads_max.max(1) }
     }
 
     /// Hands in a job. The caller bounds how many are under way.
     pub fn submit(&self, job: J) {
-        let load = self.shared.load.fetch_add(1, Ordering::Relaxed) + 1;
-        if load > self.shared.alive.load(Ordering::Relaxed) {
+        let mut queue = self.shared.lock();
+        queue.jobs.push_back(job);
+        if queue.idle > queue.called {
+            queue.called += 1;
+            drop(queue);
+            self.shared.filled.notify_one();
+        } else {
+            drop(queue);
             self.grow();
-        }
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
         }
     }
 
     fn grow(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.len() >= self.threads_max {
             return;
         }
         let shared = self.shared.clone();
         let name = format!("worker-{}", threads.len() + 1);
         match thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || shared.run()) {
-            Ok(thread) => {
-                self.shared.alive.fetch_add(1, Ordering::Relaxed);
-                threads.push(thread);
-            }
+            Ok(thread) => threads.push(thread),
             Err(error) => tracing::warn!(%error, workers = threads.len(), "no further worker thread could be started"),
         }
     }
 
     /// Waits until every job is done.
     pub fn finish(&mut self) {
-        self.jobs = None;
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.shared.lock().closed = true;
+        self.shared.filled.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             let _ = thread.join();
         }
@@ -73,15 +78,36 @@ impl<J: Send + 'static> Pool<J> {
 
 impl<J> Shared<J> {
     fn run(&self) {
-        while let Ok(job) = self.queue.recv() {
+        while let Some(job) = self.next() {
             (self.work)(job);
-            self.load.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    fn next(&self) -> Option<J> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue.idle += 1;
+            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+            queue.called = queue.called.saturating_sub(1);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<J>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]

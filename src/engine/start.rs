@@ -157,8 +157,10 @@ impl Engine {
         let pool = {
             let shared = shared.clone();
             Arc::new(Pool::new(workers, move |job: Job<Target>| {
-                let done = worker::attempt(job, &*shared.transport(), &*shared.clock);
-                let _ = shared.scheduler.send(ToScheduler::Input(Input::Done(Box::new(done))));
+                let report = |ran| {
+                    let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
+                };
+                worker::run(job, &*shared.transport(), &*shared.clock, report);
             }))
         };
         let committer = guard.spawn("committer", {

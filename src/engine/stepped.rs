@@ -1,6 +1,7 @@
 //! The engine without threads: the same parts, one step at a time, over a clock that is moved and a transport that
 //! answers from a script. What the threads do in parallel happens here in a fixed order.
 
+use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -230,8 +231,11 @@ impl Stepped {
         if !hold {
             while let Ok(job) = parts.jobs.try_recv() {
                 happened = true;
-                let done = worker::attempt(job, &*receiver, &*clock);
-                parts.scheduler.take(Input::Done(Box::new(done)), now, u64::MAX / 2);
+                let reports = RefCell::new(Vec::new());
+                worker::run(job, &*receiver, &*clock, |report| reports.borrow_mut().push(report));
+                for report in reports.into_inner() {
+                    parts.scheduler.take(Input::Ran(report), now, u64::MAX / 2);
+                }
             }
         }
         let (actions, wake_at) = parts.scheduler.run(now);

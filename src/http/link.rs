@@ -91,20 +91,19 @@ struct LinkBuffers {
 }
 
 impl LinkBuffers {
+    /// Less than a step is ever held, so two are always enough; growing and shrinking would cost a copy per request.
     fn make_room(&mut self) {
-        if self.output.len() < self.held + OUTPUT_STEP {
-            self.output.resize(self.held + OUTPUT_STEP, 0);
+        if self.output.is_empty() {
+            self.output = vec![0; 2 * OUTPUT_STEP];
         }
     }
 
-    /// Gives back what one large exchange made the buffers grow to.
+    /// Gives back what one large exchange made the input grow to.
     fn shrink(&mut self) {
         if self.input.len() > INPUT_START {
             self.input = Vec::new();
             (self.start, self.end) = (0, 0);
         }
-        self.output.truncate(OUTPUT_STEP);
-        self.output.shrink_to(OUTPUT_STEP);
     }
 }
 

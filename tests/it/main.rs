@@ -1,5 +1,6 @@
 //! What a user would notice, in one binary.
 #![allow(clippy::unwrap_used, reason = "a test says what it found by failing there")]
+#![allow(clippy::print_stdout, reason = "the test harness shows it when a test fails, or is asked to")]
 #![allow(clippy::disallowed_methods, reason = "a real process is waited for by looking at it, with a deadline")]
 
 mod bad_lines;

@@ -1,0 +1,147 @@
+//! Runs of events: what a worker takes at a time, and that nothing is lost of what it did not get to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::outcome::Judgement;
+use super::*;
+use crate::model::{
+    Exchange, Filter, Mode, Operation, Outcome, Position, RetrySchedule, SegmentId, SourceRef, Start, Tls,
+};
+
+const SUB: SubId = SubId(1);
+const NOW: Timestamp = Timestamp(1_000);
+
+fn subscription() -> Subscription {
+    Subscription {
+        name: "oms".to_owned(),
+        filter: Filter::default(),
+        url: "http://127.0.0.1:9000/".to_owned(),
+        dialect: "standard".to_owned(),
+        mode: Mode::AtLeastOnce,
+        timeout: Duration::from_secs(1),
+        retry: RetrySchedule::none(),
+        max_in_flight: 1,
+        secrets: Vec::new(),
+        headers: Vec::new(),
+        oauth2: None,
+        tls: Tls::default(),
+        rate_limit: None,
+        order_by: None,
+        start: Start::Now,
+        active: true,
+        params: BTreeMap::new(),
+        source: SourceRef::default(),
+    }
+}
+
+fn event(seq: Seq) -> Arc<Event> {
+    Arc::new(Event {
+        seq,
+        position: Position { segment: SegmentId(1), offset: seq },
+        seen: NOW,
+        line: Arc::from(&b"{}"[..]),
+        event_type: "a.b".to_owned(),
+        tenant: "default".to_owned(),
+        id: seq.to_string(),
+        time: String::new(),
+        key: None,
+        operation: Operation::Update,
+        trigger: "b".to_owned(),
+        traceparent: None,
+        data: 0..2,
+        old: None,
+    })
+}
+
+fn with_backlog(events: Seq) -> Scheduler<()> {
+    let mut scheduler = Scheduler::new(4, 1, None);
+    let (subscription, target, reach) = (Arc::new(subscription()), Arc::new(()), Reach::CaughtUp);
+    let start =
+        LaneStart { sub: SUB, subscription, target, reach, passed: BTreeSet::new(), parked: false, paused: None };
+    scheduler.add(start, NOW);
+    let events: Vec<_> = (1..=events).map(event).collect();
+    let matches = (0..u32::try_from(events.len()).unwrap()).map(|index| (index, SUB)).collect();
+    let next_seq = events.len() as Seq + 1;
+    scheduler.take(Input::Fed(Feed { events, matches, next_seq }), NOW, 0);
+    scheduler
+}
+
+/// The one job that goes out now, and the `low` of what was recorded before it.
+fn job(scheduler: &mut Scheduler<()>) -> (Job<()>, Option<Seq>) {
+    let (mut sent, mut low) = (None, None);
+    for action in scheduler.run(NOW).0 {
+        match action {
+            Action::Send(job) => assert!(sent.replace(job).is_none(), "one worker at a time"),
+            Action::Commit(records, _) => {
+                low = records.iter().fold(low, |low, record| match record {
+                    Record::Attempted { low, .. } => Some(*low),
+                    _ => low,
+                })
+            }
+            _ => {}
+        }
+    }
+    (sent.expect("a job"), low)
+}
+
+fn done(job: Job<()>, judgement: Judgement) -> Done<()> {
+    let outcome = if judgement == Judgement::Delivered { Outcome::Success } else { Outcome::Http4xx };
+    let attempt = Attempt {
+        number: 1,
+        started: NOW,
+        duration_ms: 1,
+        trigger: AttemptTrigger::First,
+        outcome,
+        exchange: Exchange::default(),
+    };
+    Done { job, attempt, judgement, retry_after: None }
+}
+
+/// Lets a worker get through `count` events of the job, the last one with `judgement`.
+fn ran(mut job: Job<()>, count: usize, judgement: Judgement) -> Input<()> {
+    let mut unsent = std::mem::take(&mut job.more);
+    let next: Vec<_> = unsent.drain(..count - 1).map(|event| job.next(event)).collect();
+    let mut done: Vec<_> = std::iter::once(job).chain(next).map(|job| self::done(job, Judgement::Delivered)).collect();
+    done.last_mut().unwrap().judgement = judgement;
+    Input::Ran(Ran { done, end: Some(RunEnd { count, unsent }) })
+}
+
+#[test]
+fn a_worker_gets_more_as_it_keeps_up() {
+    let mut scheduler = with_backlog(400);
+    let mut lengths = Vec::new();
+    let mut expected = 1;
+    for _ in 0..6 {
+        let (job, _) = job(&mut scheduler);
+        assert_eq!(job.event.seq, expected);
+        let count = 1 + job.more.len();
+        expected += count as Seq;
+        lengths.push(count);
+        scheduler.take(ran(job, count, Judgement::Delivered), NOW, 0);
+    }
+    assert_eq!(lengths, [1, 2, 4, 8, 16, 16]);
+}
+
+#[test]
+fn what_a_worker_did_not_get_to_is_next_and_holds_the_low_mark() {
+    let mut scheduler = with_backlog(400);
+    for count in [1, 2] {
+        let (job, _) = job(&mut scheduler);
+        scheduler.take(ran(job, count, Judgement::Delivered), NOW, 0);
+    }
+    let (third, _) = job(&mut scheduler);
+    assert_eq!((third.event.seq, third.more.len()), (4, 3));
+    scheduler.take(ran(third, 2, Judgement::Failed), NOW, 0);
+    let (fourth, low) = job(&mut scheduler);
+    assert_eq!((fourth.event.seq, fourth.more.len(), low), (6, 0, Some(6)), "no runs to an endpoint that failed");
+    scheduler.pause(SUB, "by hand".to_owned());
+    scheduler.take(ran(fourth, 1, Judgement::Delivered), NOW, 0);
+    scheduler.take(Input::Committed { notices: Vec::new(), commits: 6 }, NOW, 0);
+    assert_eq!(scheduler.settled_below(), 7);
+    scheduler.run(NOW);
+    scheduler.take(Input::Committed { notices: Vec::new(), commits: 6 }, NOW, 0);
+    assert!(scheduler.drained(NOW, NOW), "what was returned waits as the rest does");
+    scheduler.resume(SUB);
+    assert_eq!(job(&mut scheduler).0.event.seq, 7);
+}
