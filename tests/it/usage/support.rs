@@ -127,7 +127,7 @@ impl Home {
 
     /// Replaces the configuration in one step.
     pub fn configure(&self, more: &str) {
-        self.write("config.toml.new", &format!("{QUIET}{more}"));
+        self.write("config.toml.new", format!("{QUIET}{more}"));
         std::fs::rename(self.path("config.toml.new"), self.path("config.toml")).unwrap();
     }
 
