@@ -50,11 +50,11 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn get(&mut self, extent: &Extent, log: &LogReader) -> Result<Arc<[Arc<Event>]>, Doubt> {
+    fn get(&mut self, extent: &Extent, log: &LogReader) -> Result<Arc<[Arc<Event>]>, ReadError> {
         if let Some((_, events)) = self.extents.iter().find(|(kept, _)| kept == extent) {
             return Ok(events.clone());
         }
-        let events = log.read(extent, extent.first_seq).map_err(|error| Doubt(error.to_string()))?;
+        let events = log.read(extent, extent.first_seq)?;
         let events: Arc<[Arc<Event>]> = events.into_iter().map(Arc::new).collect();
         self.bytes += bytes_of(extent);
         self.extents.push_back((*extent, events.clone()));
@@ -110,7 +110,15 @@ impl CatchUp {
         let mut next = from;
         let (mut bytes, mut examined) = (0, 0);
         'extents: for extent in extents.iter().filter(|extent| extent.first_seq < upto) {
-            let events = self.decoded.get(extent, &self.log)?;
+            let events = match self.decoded.get(extent, &self.log) {
+                Ok(events) => events,
+                // Retention has just removed what no lane needs, and its record is on the way to the journal.
+                Err(ReadError::Gone { .. }) if extent.next_seq() <= self.state.ledger().settled_below() => {
+                    next = extent.next_seq();
+                    continue;
+                }
+                Err(error) => return Err(Doubt(error.to_string())),
+            };
             let unread = events.partition_point(|event| event.seq < next);
             for event in &events[unread..] {
                 let takes = match self.filters.at(sub, &eras, event.seq)? {
