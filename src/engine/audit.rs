@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
 
 use crossbeam_channel::bounded;
 
@@ -58,6 +59,7 @@ fn snapshot(state: &StateReader) -> Result<Snapshot, AuditError> {
 
 /// Audits a running engine. The snapshot is taken between two commits; reading goes on beside the work.
 pub(super) fn online(shared: &Shared) -> Result<api::Books, AuditError> {
+    let _retention_waits = shared.audits.read().unwrap_or_else(PoisonError::into_inner);
     let (answer, wait) = bounded(1);
     let look = Then::Inspect(Box::new(move |state: &crate::store::State| {
         let _ = answer.send(snapshot(&state.reader()));

@@ -2,7 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -12,7 +12,7 @@ use super::messages::{Doubt, Entry, Reconfigure, Routing, Then, ToIntake};
 use crate::dispatch::Feed;
 use crate::env::Clock;
 use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
-use crate::model::{Extent, Seq, SubId};
+use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
 
@@ -40,6 +40,8 @@ pub struct Links<T> {
     #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
     pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
+    /// Held by those who read all that the books speak of: nothing is removed meanwhile.
+    pub audits: Arc<RwLock<()>>,
 }
 
 /// The intake.
@@ -181,6 +183,17 @@ impl<T> Intake<T> {
             return Ok(());
         }
         self.ingest.retire(settled_below, now).map_err(doubt)?;
+        self.retain(settled_below, now)?;
+        let mut status = lock(&self.links.status);
+        status.sources = self.ingest.sources();
+        status.problems = self.ingest.problems();
+        Ok(())
+    }
+
+    /// Removes what retention no longer keeps, unless an audit is reading it.
+    fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
+        let audits = self.links.audits.clone();
+        let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
         let view = self.state.view.clone();
         let failed = RefCell::new(None);
         let unread = OnceCell::new();
@@ -194,7 +207,7 @@ impl<T> Intake<T> {
                 None
             }
         };
-        let purged = self.ingest.retain(now, &needed).map_err(doubt)?;
+        let purged = self.ingest.retain(now, &needed).map_err(|error| Doubt(error.to_string()))?;
         if let Some(reason) = failed.into_inner() {
             return Err(Doubt(reason));
         }
@@ -202,9 +215,6 @@ impl<T> Intake<T> {
             let records = purged.into_iter().map(|segment| Record::Purged { segment, at: now }).collect();
             let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
         }
-        let mut status = lock(&self.links.status);
-        status.sources = self.ingest.sources();
-        status.problems = self.ingest.problems();
         Ok(())
     }
 

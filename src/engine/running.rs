@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub reloading: Mutex<()>,
     /// The last number given to a replay that is a delivery of its own.
     pub replays: Mutex<u32>,
+    /// Held by an audit: retention removes nothing meanwhile.
+    pub audits: Arc<RwLock<()>>,
 }
 
 pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {

@@ -147,6 +147,7 @@ impl Engine {
             scheduler: to_scheduler,
             reloading: Mutex::new(()),
             replays: Mutex::new(0),
+            audits: Arc::default(),
         });
         // Before the first thread: a port in use must not stop an engine that is already sending.
         let config = shared.config();
@@ -202,6 +203,7 @@ impl Engine {
                 wake: woken,
                 waker: wake.clone(),
                 requests: intake_inbox,
+                audits: shared.audits.clone(),
             };
             let mut intake = Intake::new(ingest, reader, running, links);
             move || {
