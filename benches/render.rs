@@ -27,7 +27,7 @@ fn event() -> Event {
 }
 
 fn subscription(dialect: &str) -> Subscription {
-    let params = [("table", "salesOrder"), ("merchant", "acme"), ("tenant-id", "acme")];
+    let params = [("table", "salesOrder"), ("merchant", "acme"), ("tenant-id", "acme"), ("domain", "acme.example")];
     Subscription {
         name: "bench".to_owned(),
         filter: Filter { tenant: "default".to_owned(), events: vec!["**".to_owned()], condition: None },

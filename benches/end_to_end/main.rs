@@ -75,7 +75,11 @@ fn main() -> io::Result<()> {
         }
     }
     report(&runs, size.requests);
-    if wanted("latency") { latency(&sink, size.latency_events) } else { Ok(()) }
+    if wanted("latency") {
+        latency(&sink, size.latency_events, true)?;
+        latency(&sink, size.latency_events, false)?;
+    }
+    Ok(())
 }
 
 /// The request that the engine makes of an event: what the others send too.
@@ -132,12 +136,12 @@ fn report(runs: &[Vec<Run>], requests: u64) {
 }
 
 /// The age of events at the receiver, appended one by one while the engine runs.
-fn latency(sink: &Sink, events: u64) -> io::Result<()> {
+fn latency(sink: &Sink, events: u64, is_kept_open: bool) -> io::Result<()> {
     sink.ask("/reset")?;
     let home = Home::new(sink.address, "at-least-once")?;
     let engine = home.run(false)?;
     engine::pause(Duration::from_millis(500));
-    engine::trickle(&home.inbox(), events, LATENCY_PER_SECOND)?;
+    engine::trickle(&home.inbox(), events, LATENCY_PER_SECOND, is_kept_open)?;
     for _ in 0..PATIENCE_LOOKS {
         if sink.stats()?.0 >= events {
             break;
@@ -149,8 +153,9 @@ fn latency(sink: &Sink, events: u64) -> io::Result<()> {
     ages.sort_unstable();
     let at = |share: f64| ages.get((ages.len() as f64 * share) as usize).map_or(f64::NAN, |ns| *ns as f64 / 1e6);
     println!(
-        "append to receipt at {LATENCY_PER_SECOND}/s, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
+        "append to receipt at {LATENCY_PER_SECOND}/s, file {}, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
          {:.1} us CPU each, peak {:.1} MiB, {} threads",
+        if is_kept_open { "kept open" } else { "opened each time" },
         ages.len(),
         at(0.5),
         at(0.99),
