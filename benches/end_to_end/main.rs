@@ -7,6 +7,8 @@
 //!   SPOOLHOOK_BENCH_ONLY="bare ureq,at-least-once" SPOOLHOOK_BENCH_ROUNDS=2 cargo bench ...
 //! ```
 //!
+//! `SPOOLHOOK_BENCH_REQUESTS` sets how many requests a run has.
+//!
 //! Every contestant sends 500-byte bodies with the same headers over 32 connections to one sink process, in turns, so
 //! that the ratios hold whatever else the machine does. Everything the engine promises is on: the spool and the journal
 //! are synced to the disk that holds the target directory.
@@ -60,6 +62,7 @@ fn main() -> io::Result<()> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut size = if set("SPOOLHOOK_BENCH_SMALL").is_some() { SMALL } else { FULL };
     size.rounds = set("SPOOLHOOK_BENCH_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(size.rounds);
+    size.requests = set("SPOOLHOOK_BENCH_REQUESTS").and_then(|count| count.parse().ok()).unwrap_or(size.requests);
     let only = set("SPOOLHOOK_BENCH_ONLY");
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
 
