@@ -27,7 +27,13 @@ fn event() -> Event {
 }
 
 fn subscription(dialect: &str) -> Subscription {
-    let params = [("table", "salesOrder"), ("merchant", "acme"), ("tenant-id", "acme")];
+    let params = [
+        ("table", "salesOrder"),
+        ("merchant", "acme"),
+        ("tenant-id", "acme"),
+        ("domain", "acme.example"),
+        ("automation_id", "42"),
+    ];
     Subscription {
         name: "bench".to_owned(),
         filter: Filter { tenant: "default".to_owned(), events: vec!["**".to_owned()], condition: None },

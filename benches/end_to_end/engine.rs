@@ -149,13 +149,18 @@ pub fn own_cost(work: impl FnOnce() -> io::Result<()>) -> io::Result<Cost> {
     Ok(Cost { cpu_seconds: cpu_seconds()? - before, ..Cost::default() })
 }
 
-/// Appends `events` events to a spool file at `per_second`, each opened, written and closed like `echo >> file` does.
-pub fn trickle(inbox: &Path, events: u64, per_second: u64) -> io::Result<()> {
+/// Appends `events` events to a spool file at `per_second`. The file is kept open, as a daemon does, or opened and closed
+/// each time, as `echo >> file` does.
+pub fn trickle(inbox: &Path, events: u64, per_second: u64, is_kept_open: bool) -> io::Result<()> {
+    let open = || File::options().append(true).create(true).open(inbox.join("bench.ndjson"));
     let began_ns = now_ns();
+    let mut file = open()?;
     for number in 0..events {
         let due_ns = began_ns + number * 1_000_000_000 / per_second;
         pause(Duration::from_nanos(due_ns.saturating_sub(now_ns())));
-        let mut file = File::options().append(true).create(true).open(inbox.join("bench.ndjson"))?;
+        if !is_kept_open {
+            file = open()?;
+        }
         file.write_all(format!("{}\n", event(number, Some(now_ns()))).as_bytes())?;
     }
     Ok(())

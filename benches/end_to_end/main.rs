@@ -7,6 +7,8 @@
 //!   SPOOLHOOK_BENCH_ONLY="bare ureq,at-least-once" SPOOLHOOK_BENCH_ROUNDS=2 cargo bench ...
 //! ```
 //!
+//! `SPOOLHOOK_BENCH_REQUESTS` sets how many requests a run has.
+//!
 //! Every contestant sends 500-byte bodies with the same headers over 32 connections to one sink process, in turns, so
 //! that the ratios hold whatever else the machine does. Everything the engine promises is on: the spool and the journal
 //! are synced to the disk that holds the target directory.
@@ -60,6 +62,7 @@ fn main() -> io::Result<()> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut size = if set("SPOOLHOOK_BENCH_SMALL").is_some() { SMALL } else { FULL };
     size.rounds = set("SPOOLHOOK_BENCH_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(size.rounds);
+    size.requests = set("SPOOLHOOK_BENCH_REQUESTS").and_then(|count| count.parse().ok()).unwrap_or(size.requests);
     let only = set("SPOOLHOOK_BENCH_ONLY");
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
 
@@ -75,7 +78,11 @@ fn main() -> io::Result<()> {
         }
     }
     report(&runs, size.requests);
-    if wanted("latency") { latency(&sink, size.latency_events) } else { Ok(()) }
+    if wanted("latency") {
+        latency(&sink, size.latency_events, true)?;
+        latency(&sink, size.latency_events, false)?;
+    }
+    Ok(())
 }
 
 /// The request that the engine makes of an event: what the others send too.
@@ -132,12 +139,12 @@ fn report(runs: &[Vec<Run>], requests: u64) {
 }
 
 /// The age of events at the receiver, appended one by one while the engine runs.
-fn latency(sink: &Sink, events: u64) -> io::Result<()> {
+fn latency(sink: &Sink, events: u64, is_kept_open: bool) -> io::Result<()> {
     sink.ask("/reset")?;
     let home = Home::new(sink.address, "at-least-once")?;
     let engine = home.run(false)?;
     engine::pause(Duration::from_millis(500));
-    engine::trickle(&home.inbox(), events, LATENCY_PER_SECOND)?;
+    engine::trickle(&home.inbox(), events, LATENCY_PER_SECOND, is_kept_open)?;
     for _ in 0..PATIENCE_LOOKS {
         if sink.stats()?.0 >= events {
             break;
@@ -149,8 +156,9 @@ fn latency(sink: &Sink, events: u64) -> io::Result<()> {
     ages.sort_unstable();
     let at = |share: f64| ages.get((ages.len() as f64 * share) as usize).map_or(f64::NAN, |ns| *ns as f64 / 1e6);
     println!(
-        "append to receipt at {LATENCY_PER_SECOND}/s, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
+        "append to receipt at {LATENCY_PER_SECOND}/s, file {}, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
          {:.1} us CPU each, peak {:.1} MiB, {} threads",
+        if is_kept_open { "kept open" } else { "opened each time" },
         ages.len(),
         at(0.5),
         at(0.99),

@@ -14,7 +14,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use crate::now_ns;
 
@@ -36,10 +35,10 @@ struct Tally {
 pub fn serve() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?.port());
-    let (tally, started) = (Arc::new(Tally::default()), Instant::now());
+    let tally = Arc::new(Tally::default());
     for stream in listener.incoming() {
         let (stream, tally) = (stream?, tally.clone());
-        std::thread::Builder::new().stack_size(128 << 10).spawn(move || answer(stream, &tally, started))?;
+        std::thread::Builder::new().stack_size(128 << 10).spawn(move || answer(stream, &tally))?;
     }
     Ok(())
 }
@@ -54,7 +53,7 @@ fn whole_request(bytes: &[u8]) -> Option<(usize, usize)> {
     (bytes.len() >= head + length).then_some((head, head + length))
 }
 
-fn answer(mut stream: TcpStream, tally: &Tally, started: Instant) {
+fn answer(mut stream: TcpStream, tally: &Tally) {
     let _ = stream.set_nodelay(true);
     let (mut buffer, mut filled) = (vec![0; 64 << 10], 0);
     loop {
@@ -68,7 +67,7 @@ fn answer(mut stream: TcpStream, tally: &Tally, started: Instant) {
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", said.len());
                 stream.write_all(&[head.as_bytes(), &said].concat())
             } else {
-                count(&buffer[..end], head, tally, started);
+                count(&buffer[..end], head, tally);
                 stream.write_all(OK)
             };
             if sent.is_err() {
@@ -80,8 +79,8 @@ fn answer(mut stream: TcpStream, tally: &Tally, started: Instant) {
     }
 }
 
-fn count(request: &[u8], head: usize, tally: &Tally, started: Instant) {
-    let at_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+fn count(request: &[u8], head: usize, tally: &Tally) {
+    let at_ns = now_ns();
     if tally.count.fetch_add(1, Ordering::Relaxed) == 0 {
         tally.first_ns.store(at_ns, Ordering::Relaxed);
         *tally.first.lock().unwrap_or_else(PoisonError::into_inner) = request.to_vec();
@@ -90,7 +89,7 @@ fn count(request: &[u8], head: usize, tally: &Tally, started: Instant) {
     if let Some(at) = memchr::memmem::find(&request[head..], b"\"sent\":") {
         let digits = request[head + at + 7..].iter().take_while(|byte| byte.is_ascii_digit());
         let sent_ns = digits.fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0'));
-        tally.ages_ns.lock().unwrap_or_else(PoisonError::into_inner).push(now_ns().saturating_sub(sent_ns));
+        tally.ages_ns.lock().unwrap_or_else(PoisonError::into_inner).push(at_ns.saturating_sub(sent_ns));
     }
 }
 
