@@ -24,7 +24,7 @@ pub trait Control: Send + Sync {
 
     /// Newest first.
     fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError>;
-    /// `id` is a whole id or a prefix of at least [`SHORTEST_PREFIX`] characters; one that fits several is `Ambiguous`.
+    /// `id` is a whole id or a prefix of at least six characters; one that fits several is `Ambiguous`.
     fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError>;
     /// One row per id, in order; what one id leads to does not change another's.
     fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError>;

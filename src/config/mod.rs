@@ -1,6 +1,6 @@
 //! `config.toml` and `conf.d/*.toml` become a validated [`Config`], or a list of everything that is wrong with them.
 //!
-//! [`load`] answers all or nothing, in one pass, each [`Problem`] with its place and what to do; [`diff`] says what a
+//! [`load()`] answers all or nothing, in one pass, each [`Problem`] with its place and what to do; [`diff`] says what a
 //! new configuration changes in a running engine. What the user wrote (`reader.rs`, spanned tables) and what we run on
 //! (`settings.rs`) are two things: no default is applied before everything has been read.
 

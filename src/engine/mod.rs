@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Every thread is a loop around a `step` that others can call too. When durability is in doubt the line stops: the first
-//! [`Doubt`](messages::Doubt) ends the engine, and it says why.
+//! doubt ends the engine, and it says why.
 
 pub mod audit;
 mod catchup;
