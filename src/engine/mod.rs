@@ -22,6 +22,8 @@ mod pool;
 mod putaway;
 mod running;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod start;
 #[cfg(test)]
 mod stepped;
