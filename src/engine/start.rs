@@ -56,12 +56,12 @@ fn ingest_settings(config: &Config) -> IngestSettings {
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
     let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
-    for extent in &ledger.extents {
+    for extent in ledger.extents.iter() {
         let end = consumed.entry(extent.segment).or_default();
         *end = extent.end.max(*end);
     }
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
-    let last_segment = ledger.extents.iter().map(|extent| extent.segment).max();
+    let last_segment = ledger.extents.segments().last().copied();
     Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
 }
 
@@ -100,7 +100,7 @@ impl Engine {
         let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
         let mut records = vec![Record::Started { at: now, barrier }];
         records.extend(settle_claims(&reader.ledger()));
-        let kept: BTreeSet<SegmentId> = reader.ledger().extents.iter().map(|extent| extent.segment).collect();
+        let kept: BTreeSet<SegmentId> = reader.ledger().extents.segments();
         for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
             tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
             records.push(Record::Purged { segment, at: now });
