@@ -13,6 +13,7 @@ mod lock;
 mod record;
 mod rows;
 mod state;
+mod tree;
 mod view;
 
 pub use journal::{Damage, JournalError, JournalFile};
@@ -22,4 +23,5 @@ pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
 pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
 pub use view::{View, ViewError};

@@ -9,6 +9,7 @@ use super::journal::{self, Damage, Journal, JournalError};
 use super::ledger::{Ledger, RowChange};
 use super::lock::{LockError, StateLock};
 use super::record::{DeliveryKey, ExceptionStatus, Record};
+use super::tree::{SledTrees, Trees};
 use super::view::{Dirty, View, ViewError};
 use crate::env::Files;
 use crate::model::Timestamp;
@@ -91,22 +92,37 @@ pub struct State {
     dirty: Dirty,
     checkpoint_dir: PathBuf,
     since_checkpoint: u64,
-    _lock: StateLock,
+    /// Held as long as the state is open.
+    lock: Option<StateLock>,
 }
 
 impl State {
     /// Opens the state in `dir`, mending what can be mended: a view that does not open or has lost rows is moved aside and
     /// rebuilt from the newest checkpoint and the journal.
     pub fn open(files: Arc<dyn Files>, dir: &Path, now: Timestamp) -> Result<(Self, Opened), StateError> {
-        let io_error = |action| move |source| StateError::Io { action, path: dir.to_owned(), source };
-        files.create_dirs(dir, 0o700).map_err(io_error("create the state directory"))?;
+        let create_error =
+            |source| StateError::Io { action: "create the state directory", path: dir.to_owned(), source };
+        files.create_dirs(dir, 0o700).map_err(create_error)?;
         let lock = StateLock::take(dir)?;
+        let (mut state, opened) = Self::open_unlocked(files, &SledTrees, dir, now)?;
+        state.lock = Some(lock);
+        Ok((state, opened))
+    }
+
+    /// Opens the state in `dir`, which nobody else can reach, with its view among `trees`.
+    pub fn open_unlocked(
+        files: Arc<dyn Files>,
+        trees: &dyn Trees,
+        dir: &Path,
+        now: Timestamp,
+    ) -> Result<(Self, Opened), StateError> {
+        let io_error = |action| move |source| StateError::Io { action, path: dir.to_owned(), source };
         let (view_dir, journal_dir, checkpoint_dir) = (dir.join("view"), dir.join("journal"), dir.join("checkpoint"));
         let mut opened = Opened::default();
 
         let listed = journal::list(&*files, &journal_dir).unwrap_or_default();
         let oldest = listed.first().map_or(0, |(first_lsn, ..)| *first_lsn);
-        let loaded = View::open(&*files, &view_dir).and_then(|view| {
+        let loaded = View::open(trees, &*files, &view_dir).and_then(|view| {
             view.verify()?;
             match view.load_ledger()? {
                 Some(ledger) if ledger.lsn + 1 < oldest => Err(ViewError::Behind { view: ledger.lsn, oldest }),
@@ -120,7 +136,7 @@ impl State {
                 let aside =
                     View::set_aside(&*files, &view_dir, now).map_err(io_error("move the damaged view out of"))?;
                 opened.rebuilt = Some((aside.unwrap_or_default(), error.to_string()));
-                Self::restore(&*files, View::open(&*files, &view_dir)?, &checkpoint_dir)?
+                Self::restore(&*files, View::open(trees, &*files, &view_dir)?, &checkpoint_dir)?
             }
         };
 
@@ -147,7 +163,7 @@ impl State {
         let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir };
         let since_checkpoint =
             reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, _lock: lock };
+        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, lock: None };
         state.store_ledger()?;
         Ok((state, opened))
     }
