@@ -83,6 +83,11 @@ impl Extents {
         self.shares().map(|share| share.segment).collect()
     }
 
+    /// How far each segment was taken, some of them several times.
+    pub fn ends(&self) -> impl Iterator<Item = (SegmentId, u64)> {
+        self.shares().map(|share| (share.segment, share.end))
+    }
+
     /// Bytes of all of them.
     pub fn bytes(&self) -> u64 {
         self.shares().map(|share| share.bytes).sum()

@@ -15,6 +15,7 @@ mod lock;
 mod record;
 mod rows;
 mod state;
+mod tree;
 mod view;
 
 pub use extents::Extents;
@@ -24,5 +25,6 @@ pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
-pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
+pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
 pub use view::{View, ViewError};
