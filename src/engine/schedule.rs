@@ -12,7 +12,7 @@ use super::running::Shared;
 use super::target::Target;
 use crate::dispatch::{Action, Job, Scheduler};
 use crate::env::SteadyTime;
-use crate::model::Timestamp;
+use crate::model::{SubId, Timestamp};
 use crate::store::Record;
 
 /// Inputs taken before the lanes get a turn.
@@ -54,6 +54,11 @@ impl<T> Outbox<T> {
         let Self { records, jobs, commits, .. } = std::mem::take(self);
         let then = if jobs.is_empty() { Then::Nothing } else { Then::Send(jobs) };
         (commits > 0).then(|| Entry { commits, ..Entry::new(records, then) })
+    }
+
+    /// A pause by the receiver: it goes to the committer behind everything that was gathered.
+    pub(super) fn pause(sub: SubId, reason: String, records: Vec<Record>) -> Entry<T> {
+        Entry { commits: 1, ..Entry::new(records, Then::Lanes(vec![LaneCommand::Pause { sub, reason }])) }
     }
 
     fn send(&mut self, entries: &Sender<Entry<T>>) {
@@ -116,6 +121,10 @@ fn pass_on(
         match action {
             Action::Send(job) => pool.submit(job),
             Action::Commit(records, job) => outbox.put(records, job, shared.clock.monotonic()),
+            Action::Pause { sub, reason, records } => {
+                outbox.send(&shared.entries);
+                let _ = shared.entries.send(Outbox::pause(sub, reason, records));
+            }
             Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                 let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
             }

@@ -11,8 +11,10 @@ use crate::engine::audit;
 use crate::env::{Clock, Files};
 use crate::model::Outcome;
 
-/// Rounds in which an engine without trouble must come to rest.
-const ROUNDS: usize = 1500;
+/// Rounds in which an engine without trouble must come to rest, and how many more for each line: at-most-once deliveries go
+/// out one by one, four rounds each.
+const ROUNDS: usize = 1000;
+const ROUNDS_PER_LINE: usize = 12;
 /// The longest retry is two hours away; an engine that waits for longer waits for nothing.
 const PATIENCE: Duration = Duration::from_secs(3 * 86_400);
 
@@ -35,7 +37,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(7);
         let began = self.ground.clock.monotonic();
         let mut quiet = 0;
-        for _ in 0..ROUNDS {
+        for _ in 0..ROUNDS + ROUNDS_PER_LINE * self.judge.lines.len() {
             let mut happened = self.tick()?;
             while self.commit(usize::MAX)? {
                 happened = true;
@@ -58,6 +60,12 @@ impl World {
                 quiet = 0;
                 continue;
             }
+            // A receiver's 410 may have been on its way.
+            (0..self.lanes.len()).filter(|lane| self.is_paused(*lane)).collect::<Vec<_>>().into_iter().for_each(
+                |lane| {
+                    self.resume_lane(lane);
+                },
+            );
             for _ in 0..3 {
                 self.put_away()?;
                 self.commit(usize::MAX)?;

@@ -244,6 +244,10 @@ impl Machine {
                     self.outbox.put(records, None, ground.clock.monotonic());
                 }
                 Action::Commit(records, job) => self.outbox.put(records, job, ground.clock.monotonic()),
+                Action::Pause { sub, reason, records } => {
+                    self.flush();
+                    self.entries.push_back(Waiting { entry: Outbox::pause(sub, reason, records), taken: Vec::new() });
+                }
                 Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                     self.reads.push_back(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
                 }

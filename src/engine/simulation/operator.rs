@@ -110,6 +110,11 @@ impl World {
         Ok(())
     }
 
+    pub fn is_paused(&self, lane: usize) -> bool {
+        let (Some(sub), Some(machine)) = (self.sub_of(lane), &self.machine) else { return false };
+        machine.state.reader().ledger().lanes.get(&sub).is_some_and(|lane| lane.paused.is_some())
+    }
+
     pub fn resume_lane(&mut self, lane: usize) {
         let Some(sub) = self.sub_of(lane) else { return };
         let at = self.ground.clock.now();
