@@ -137,6 +137,8 @@ impl Journal {
     ) -> Result<(Self, ScanReport), JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
         let listed = list(&*files, dir).map_err(io_error("list", dir))?;
+        // An engine that was killed may not have come to it.
+        files.sync_dir(dir).map_err(io_error("sync", dir))?;
         let mut report = ScanReport::default();
         let mut current = None;
         for (index, (first_lsn, path, len)) in listed.iter().enumerate() {

@@ -310,16 +310,19 @@ impl Disk {
         }
     }
 
-    /// Whether a power cut now would keep `bytes` at `offset` of the file in `dir` whose name begins with `prefix`.
-    pub fn would_keep(&self, dir: &Path, prefix: &str, offset: usize, bytes: &[u8]) -> bool {
+    /// Whether a power cut now would keep `bytes` at `offset` (or anywhere) of the file in `dir` whose name begins with
+    /// `prefix`.
+    pub fn would_keep(&self, dir: &Path, prefix: &str, offset: Option<usize>, bytes: &[u8]) -> bool {
         let inner = self.lock();
         let Some(entries) = inner.durable.get(dir) else { return false };
         let found = entries.iter().find(|(name, _)| name.to_string_lossy().starts_with(prefix));
         let Some((_, Node::File(index))) = found else { return false };
         let inode = &inner.inodes[*index];
-        let end = offset + bytes.len();
-        let holed = inode.hole.is_some_and(|(from, to)| from < end && offset < to);
-        end <= inode.durable && !holed && inode.data.get(offset..end) == Some(bytes)
+        let kept = &inode.data[..inode.hole.map_or(inode.durable, |hole| hole.0.min(inode.durable))];
+        match offset {
+            Some(offset) => kept.get(offset..offset + bytes.len()) == Some(bytes),
+            None => memchr::memmem::find(kept, bytes).is_some(),
+        }
     }
 
     /// The directories below `dir`, in durable form.

@@ -93,10 +93,11 @@ impl World {
     }
 
     /// Time passes until something is due, or for half a second.
-    fn skip_to_next(&mut self) {
+    pub fn skip_to_next(&mut self) {
         let Self { machine: Some(machine), ground, .. } = self else { return };
         let monotonic = ground.clock.monotonic();
-        let wake = machine.wake_at.map(|at| at.since(ground.clock.now()));
+        let now = machine.now(ground);
+        let wake = machine.wake_at.map(|at| at.since(now));
         let report = machine.next_report().map(|at| at.saturating_sub(monotonic));
         let wait = [wake, report].into_iter().flatten().min().unwrap_or(Duration::from_millis(500));
         // A step at a time: the intake has timers of its own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::machine::{Take, Taken, spool};
 use super::receivers::Transmission;
-use crate::model::Timestamp;
+use crate::model::{Position, Timestamp};
 use crate::store::{Ledger, Record, Verdict};
 
 /// One line that a producer wrote.
@@ -21,6 +21,8 @@ pub struct Line {
     /// It must be accounted for. An unsynced line that nobody has seen loses this in a power cut.
     pub sure: bool,
     pub taken: u32,
+    /// Where it was taken in.
+    pub position: Option<Position>,
     /// The lanes that took it, as bits.
     pub takers: u8,
 }
@@ -84,7 +86,7 @@ impl Judge {
         if line.text.as_bytes() != &*event.line {
             return Err(format!("{what}: its bytes are not what the producer wrote"));
         }
-        if !is_durable(disk, transmission) {
+        if !is_kept(disk, event.position, &event.line) {
             return Err(format!("{what} was sent, and a power cut now would take it out of the spool"));
         }
         line.sure = true;
@@ -176,11 +178,12 @@ impl Judge {
 
     /// What was about to be taken in is taken in, durably.
     pub fn took_all(&mut self) -> Result<(), String> {
-        for Take { id, takers, .. } in std::mem::take(&mut self.about_to_take) {
+        for Take { id, takers, position, .. } in std::mem::take(&mut self.about_to_take) {
             let line =
                 self.lines.get_mut(&id).ok_or_else(|| format!("event {id} was taken in; no producer wrote it"))?;
             line.taken += 1;
             line.sure = true;
+            line.position = Some(position);
             line.takers |= takers;
             if line.taken > 1 && !self.amnesia {
                 return Err(format!("event {id} was taken in twice"));
@@ -189,12 +192,14 @@ impl Judge {
         Ok(())
     }
 
-    /// The state was lost: what lies in the spool is taken in again, by those who are configured then.
-    pub fn forgot(&mut self) {
+    /// The state was lost: what lies in the spool is taken in again, by those who are configured then. What retention has
+    /// removed is not.
+    pub fn forgot(&mut self, disk: &Disk) {
         self.amnesia = true;
         self.about_to_take.clear();
         for line in self.lines.values_mut() {
             (line.taken, line.takers) = (0, 0);
+            line.sure &= line.position.is_none_or(|position| is_kept(disk, position, line.text.as_bytes()));
         }
     }
 
@@ -262,16 +267,15 @@ fn id_of(text: &str) -> &str {
     text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
 }
 
-/// Whether the line that was just sent is in the spool for good: in its segment, or kept apart from it.
-fn is_durable(disk: &Disk, transmission: &Transmission) -> bool {
-    let event = &transmission.event;
-    let segment = event.position.segment.to_string();
-    let offset = usize::try_from(event.position.offset).unwrap_or(usize::MAX);
+/// Whether a line that was taken in at `position` is in the spool for good: in its segment, or kept apart from it.
+fn is_kept(disk: &Disk, position: Position, line: &[u8]) -> bool {
+    let segment = position.segment.to_string();
+    let offset = usize::try_from(position.offset).unwrap_or(usize::MAX);
     let archive = spool().join("archive");
     let mut dirs: Vec<PathBuf> = disk.durable_dirs(&archive);
     dirs.push(spool().join("claimed"));
-    dirs.iter().any(|dir| disk.would_keep(dir, &segment, offset, &event.line))
-        || disk.would_keep(&archive.join("remnants"), &segment, 0, b"spoolrm1")
+    dirs.iter().any(|dir| disk.would_keep(dir, &segment, Some(offset), line))
+        || disk.would_keep(&archive.join("remnants"), &segment, None, line)
 }
 
 /// The day on which every run begins.

@@ -22,7 +22,7 @@ use crate::engine::putaway::retain;
 use crate::engine::schedule::{Outbox, apply_lanes};
 use crate::env::{Clock, Files, SteadyTime};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Next};
-use crate::model::{Event, Mode, Seq, SubId, Subscription, Timestamp};
+use crate::model::{Event, Mode, Position, Seq, SubId, Subscription, Timestamp};
 use crate::store::{Limits, Opened, Record, State, Verdict};
 
 pub type Wanted = Vec<(Arc<Subscription>, Arc<SimTarget>)>;
@@ -64,6 +64,7 @@ struct Report {
 pub struct Take {
     pub id: String,
     pub seq: Seq,
+    pub position: Position,
     /// The lanes that take it, as bits.
     pub takers: u8,
 }
@@ -167,7 +168,8 @@ impl Machine {
         Ok((machine, opened))
     }
 
-    fn now(&mut self, ground: &Ground) -> Timestamp {
+    /// The time that schedules run on.
+    pub fn now(&mut self, ground: &Ground) -> Timestamp {
         match ground.mistake {
             Some(Mistake::WallClockDues) => ground.clock.now(),
             _ => self.steady.at(ground.clock.now(), ground.clock.monotonic()),
@@ -188,7 +190,12 @@ impl Machine {
         };
         let any = !tick.batches.is_empty();
         for batch in tick.batches {
-            let take = |event: &Event| Take { id: event.id.clone(), seq: event.seq, takers: takers(event) };
+            let take = |event: &Event| Take {
+                id: event.id.clone(),
+                seq: event.seq,
+                position: event.position,
+                takers: takers(event),
+            };
             let taken = batch.events.iter().map(take).collect();
             let (records, feed) = accept(batch, &self.routing);
             self.entries.push_back(Waiting { entry: Entry::new(records, Then::Feed(feed)), taken });

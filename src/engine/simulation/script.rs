@@ -6,7 +6,9 @@ use std::time::Duration;
 /// One kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    // The engine's threads.
+    /// The engine's threads run on for a while, in any order.
+    Run,
+    // One turn of one of them.
     Tick,
     Commit,
     Schedule,
@@ -40,20 +42,21 @@ pub enum Kind {
 }
 
 /// Steps with their usual weight, and whether a seed may leave them out.
-const WEIGHTS: [(Kind, u32, bool); 27] = [
-    (Kind::Tick, 14, false),
-    (Kind::Commit, 16, false),
-    (Kind::Schedule, 16, false),
-    (Kind::Flush, 8, false),
-    (Kind::Work, 14, false),
-    (Kind::Report, 12, false),
-    (Kind::Read, 8, false),
-    (Kind::Retire, 6, false),
+const WEIGHTS: [(Kind, u32, bool); 28] = [
+    (Kind::Run, 40, false),
+    (Kind::Tick, 5, false),
+    (Kind::Commit, 5, false),
+    (Kind::Schedule, 5, false),
+    (Kind::Flush, 4, false),
+    (Kind::Work, 5, false),
+    (Kind::Report, 4, false),
+    (Kind::Read, 3, false),
+    (Kind::Retire, 3, false),
     (Kind::Idle, 1, true),
     (Kind::Prune, 1, true),
     (Kind::Produce, 12, false),
     (Kind::Advance, 14, false),
-    (Kind::SetWall, 1, true),
+    (Kind::SetWall, 0, true),
     (Kind::Mood, 4, true),
     (Kind::Pause, 1, true),
     (Kind::Resume, 1, true),
@@ -69,6 +72,10 @@ const WEIGHTS: [(Kind, u32, bool); 27] = [
     (Kind::BreakView, 1, true),
     (Kind::LoseState, 1, true),
 ];
+
+/// The turns of the engine's threads.
+pub const TURNS: [Kind; 8] =
+    [Kind::Tick, Kind::Commit, Kind::Schedule, Kind::Flush, Kind::Work, Kind::Report, Kind::Read, Kind::Retire];
 
 /// One step: its kind, and the seed of whatever is drawn within it. Steps can be left out of a script without changing the
 /// others, which is what makes shrinking work.

@@ -31,7 +31,7 @@ pub fn run(setting: Setting, steps: &[Step], mistake: Option<Mistake>) -> Outcom
         Ok(result) => result.err(),
         Err(_) => Some("the simulation itself panicked".to_owned()),
     };
-    Outcome { steps: taken, violation, reached: std::mem::take(&mut world.judge.reached) }
+    Outcome { steps: world.turns, violation, reached: std::mem::take(&mut world.judge.reached) }
 }
 
 /// The runs of one seed.

@@ -15,7 +15,7 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-const STEPS: usize = 130;
+const STEPS: usize = 60;
 
 fn steps() -> usize {
     usize::try_from(number("SPOOLHOOK_SIM_STEPS", STEPS as u64)).unwrap_or(STEPS)

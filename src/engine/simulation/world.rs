@@ -14,7 +14,7 @@ use super::judge::{Judge, LaneRules, Line, START};
 use super::machine::{Ground, Machine, at_most_once, spool, state_dir};
 use super::mistakes::Mistake;
 use super::receivers::{MOODS, Mood, Receivers, SimTarget};
-use super::script::{Kind, Setting, Step};
+use super::script::{Kind, Setting, Step, TURNS};
 use super::trees::SimTrees;
 use crate::engine::messages::Doubt;
 use crate::env::{AppendFile, Clock, Files};
@@ -42,6 +42,8 @@ pub struct World {
     /// Files whose last line may be torn.
     torn: HashSet<&'static str>,
     written: u32,
+    /// Steps taken, with those within others.
+    pub turns: usize,
     /// Trouble that excuses an engine that stops, or does not start.
     excused: bool,
 }
@@ -101,6 +103,10 @@ impl World {
         producer_files.create_dirs(&spool().join("tmp"), 0o2770).expect("a new disk has room");
         let files = SimFiles { disk: disk.clone(), engine: true };
         let ground = Ground { setting, files, trees: SimTrees::new(disk.clone()), clock, receivers, mistake };
+        let mut random = fastrand::Rng::with_seed(setting.seed);
+        for lane in (0..lanes.len()).filter(|_| random.bool()).collect::<Vec<_>>() {
+            ground.receivers.set_mood(lane, MOODS[random.usize(..MOODS.len())]);
+        }
         let mut world = Self {
             ground,
             lanes,
@@ -110,6 +116,7 @@ impl World {
             writers: BTreeMap::new(),
             torn: HashSet::new(),
             written: 0,
+            turns: 0,
             excused: false,
         };
         world.make_mistake();
@@ -140,6 +147,19 @@ impl World {
 
     /// Takes one step. An error is a broken promise.
     pub fn step(&mut self, step: Step) -> Result<(), String> {
+        if step.kind != Kind::Run {
+            return self.turn(step);
+        }
+        let mut random = fastrand::Rng::with_seed(step.seed);
+        for _ in 0..random.u32(4..50) {
+            let kind = if random.u8(..) < 26 { Kind::Advance } else { TURNS[random.usize(..TURNS.len())] };
+            self.turn(Step { kind, seed: random.u64(..) })?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, step: Step) -> Result<(), String> {
+        self.turns += 1;
         let mut random = fastrand::Rng::with_seed(step.seed);
         self.disk().set_time(self.ground.clock.now().0);
         match step.kind {
@@ -172,7 +192,7 @@ impl World {
             Kind::LoseState => {
                 self.kill();
                 self.disk().wipe(state_dir());
-                self.judge.forgot();
+                self.judge.forgot(&self.ground.files.disk);
                 self.judge.reach("state lost");
             }
             _ if self.machine.is_none() => {
@@ -311,7 +331,11 @@ impl World {
         }
     }
 
+    /// Time passes: to the next moment something is due, or by any amount.
     fn advance(&mut self, random: &mut fastrand::Rng) {
+        if random.bool() {
+            return self.skip_to_next();
+        }
         let ms = [5, 30, 260, 1100, 6000, 40_000, 400_000, 8_000_000, 90_000_000];
         let most = if random.u8(..) < 200 { 6 } else { ms.len() };
         self.ground.clock.advance(Duration::from_millis(ms[random.usize(..most)]));
@@ -368,7 +392,7 @@ impl World {
             let result = self.write(&id, &text, is_event, random);
             let synced = matches!(result, Ok(true));
             let sure = result.is_ok();
-            self.judge.lines.insert(id, Line { text, is_event, synced, sure, taken: 0, takers: 0 });
+            self.judge.lines.insert(id, Line { text, is_event, synced, sure, taken: 0, position: None, takers: 0 });
         }
     }
 
