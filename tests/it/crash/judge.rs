@@ -21,6 +21,8 @@ pub struct Written {
 #[derive(Debug, Default)]
 pub struct Findings {
     pub events: usize,
+    /// Events that had to arrive.
+    pub accepted: usize,
     /// Attempts of at-least-once deliveries that were made again because a kill left no record of them...
     pub repeated: usize,
     /// ...and the most that one kill caused.
@@ -114,6 +116,8 @@ pub fn judge(world: &World, written: &Written, books: &Value) -> Findings {
 
     let twice: Vec<_> = once.iter().filter(|(_, seen)| seen.begun > 1).collect();
     assert!(twice.is_empty(), "at-most-once deliveries sent twice: {twice:?}");
+    let phantoms: Vec<_> = by_event(&once).into_keys().filter(|event| !arrived.contains_key(event)).collect();
+    assert!(phantoms.is_empty(), "sent once, and unknown to the other subscription: {phantoms:?}");
     for (mode, seen) in [("at least once", &sure), ("at most once", &once)] {
         let several: Vec<_> = by_event(seen).into_iter().filter(|(_, ids)| ids.len() > 1).collect();
         assert!(several.is_empty(), "{mode}: events with more than one delivery: {several:?}");
@@ -130,5 +134,6 @@ pub fn judge(world: &World, written: &Written, books: &Value) -> Findings {
     assert_eq!(taken.len() as u64, delivered, "the books and the receiver disagree on what was delivered once");
     assert!(not_taken.iter().all(|(id, seen)| seen.whole == 1 && refused.contains(*id)), "{not_taken:?}");
     let repeated = repeats.values().sum();
-    Findings { events: arrived.len(), repeated, repeated_max, delivered, refused: failed, unknown }
+    let accepted = written.surely.len();
+    Findings { events: arrived.len(), accepted, repeated, repeated_max, delivered, refused: failed, unknown }
 }

@@ -80,7 +80,7 @@ fn kills_lose_nothing_and_send_nothing_twice_that_must_not_be() {
 
     assert_eq!(books["spool"]["quarantined"], 0);
     let written = Written { surely: written.clone(), maybe: written };
-    let Findings { events, repeated, repeated_max, delivered, refused, unknown } = judge(&world, &written, &books);
+    let Findings { events, repeated, repeated_max, delivered, refused, unknown, .. } = judge(&world, &written, &books);
 
     assert_eq!(engine.stop(), Some(0), "a stop ends well");
     world.until_idle();
