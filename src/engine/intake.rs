@@ -1,6 +1,5 @@
 //! The intake: what the sources yield is judged by the router and handed to the committer; only then does it exist.
 
-use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::lanes::plan;
 use super::messages::{Doubt, Entry, Reconfigure, Routing, Then, ToIntake};
+use super::putaway::retain;
 use crate::dispatch::Feed;
 use crate::env::Clock;
 use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
@@ -104,9 +104,11 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
 /// Counts the kept events from `from` on that `filter` takes.
 pub fn count_past(ledger: &Ledger, log: &LogReader, filter: &CompiledFilter, from: Seq) -> Result<u64, String> {
     let mut count = 0;
-    for extent in ledger.extents.iter().filter(|extent| extent.events > 0 && extent.next_seq() > from) {
-        let events = log.read(extent, from).map_err(|error| error.to_string())?;
-        count += events.iter().filter(|event| filter.matches(event)).count() as u64;
+    let mut next = from;
+    while let Some(group) = ledger.extents.group_from(next) {
+        let events = log.read_all(&group).map_err(|error| error.to_string())?;
+        count += events.iter().filter(|event| event.seq >= next && filter.matches(event)).count() as u64;
+        next = group.last().map_or(next, Extent::next_seq);
     }
     Ok(count)
 }
@@ -194,25 +196,8 @@ impl<T> Intake<T> {
     fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
-        let view = self.state.view.clone();
-        let failed = RefCell::new(None);
-        let unread = OnceCell::new();
-        // A lane that began in the past may still have to read an archived segment.
-        let unread = || unread.get_or_init(|| self.state.ledger().segments_from(settled_below));
-        let needed = |segment| match view.pinned_offsets(segment) {
-            _ if unread().contains(&segment) => None,
-            Ok(offsets) => Some(offsets),
-            Err(error) => {
-                failed.borrow_mut().get_or_insert(error.to_string());
-                None
-            }
-        };
-        let purged = self.ingest.retain(now, &needed).map_err(|error| Doubt(error.to_string()))?;
-        if let Some(reason) = failed.into_inner() {
-            return Err(Doubt(reason));
-        }
-        if !purged.is_empty() {
-            let records = purged.into_iter().map(|segment| Record::Purged { segment, at: now }).collect();
+        let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
+        if !records.is_empty() {
             let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
         }
         Ok(())

@@ -11,6 +11,7 @@
 //! doubt ends the engine, and it says why.
 
 pub mod audit;
+mod boot;
 mod catchup;
 mod committer;
 mod control;
@@ -18,6 +19,7 @@ mod intake;
 mod lanes;
 mod messages;
 mod pool;
+mod putaway;
 mod running;
 mod schedule;
 mod start;

@@ -118,7 +118,7 @@ fn pass_on(
 }
 
 /// Changes lanes in the order given.
-pub(super) fn apply_lanes(scheduler: &mut Scheduler<Target>, commands: Vec<LaneCommand<Target>>, now: Timestamp) {
+pub(super) fn apply_lanes<T>(scheduler: &mut Scheduler<T>, commands: Vec<LaneCommand<T>>, now: Timestamp) {
     for command in commands {
         match command {
             LaneCommand::Add(start) => scheduler.add(*start, now),

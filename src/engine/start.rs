@@ -1,31 +1,29 @@
 //! Starting: open the state, settle what a crash left, put the configuration in force, start the threads.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
+use super::boot::{Booted, boot};
 use super::catchup::CatchUp;
 use super::committer::{self, Outlets};
 use super::control::Panel;
-use super::intake::{Intake, IntakeStatus, Links, count_past, decode_cursor};
-use super::lanes::{plan, settle_claims};
+use super::intake::{Intake, IntakeStatus, Links};
 use super::messages::{Doubt, LaneCommand, ToScheduler};
 use super::pool::Pool;
 use super::running::{Engine, EngineError, Shared, Stop, Threads, lock};
-use super::schedule::{apply_lanes, schedule};
+use super::schedule::schedule;
 use super::target::{Target, targets, transport};
 use super::watch;
 use crate::admin::{self, Listen, LiveHub};
 use crate::config::Config;
-use crate::dispatch::{Input, Job, Scheduler, worker};
+use crate::dispatch::{Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
-use crate::ingest::{Ingest, IngestSettings, LogSettings, Resume, Watch};
-use crate::model::SegmentId;
-use crate::routing::CompiledFilter;
-use crate::store::{Ledger, Opened, Record, State};
+use crate::ingest::{IngestSettings, LogSettings, Watch};
+use crate::store::{Opened, State};
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
@@ -54,17 +52,6 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn resume(ledger: &Ledger) -> Result<Resume, String> {
-    let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
-    for extent in &ledger.extents {
-        let end = consumed.entry(extent.segment).or_default();
-        *end = extent.end.max(*end);
-    }
-    let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
-    let last_segment = ledger.extents.iter().map(|extent| extent.segment).max();
-    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
-}
-
 fn report(opened: &Opened) {
     for damage in &opened.damage {
         let (file, start, end) = (damage.file.display(), damage.start, damage.end);
@@ -89,37 +76,15 @@ impl Engine {
         let transport = Arc::new(transport(&config, clock.clone())?);
         let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
 
-        let (mut state, opened) = State::open(files.clone(), &config.state.dir, now)?;
+        let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
         report(&opened);
-        let reader = state.reader();
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
-        let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
-        let ingest = Ingest::open(settings, files, resume, now)?;
-        let log = Arc::new(ingest.reader());
-        let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
-        let mut records = vec![Record::Started { at: now, barrier }];
-        records.extend(settle_claims(&reader.ledger()));
-        let kept: BTreeSet<SegmentId> = reader.ledger().extents.iter().map(|extent| extent.segment).collect();
-        for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
-            tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
-            records.push(Record::Purged { segment, at: now });
-        }
-        state.commit(&records)?;
-
-        let ledger = reader.ledger().clone();
-        let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
-        let plan = plan(&ledger, &wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
-        state.commit(&plan.records)?;
-
         let workers = config.delivery.workers as usize;
-        let (tail, barrier) = {
-            let ledger = reader.ledger();
-            (ledger.next_seq, ledger.barrier)
-        };
-        let mut scheduler = Scheduler::new(workers, tail, barrier);
-        let running: HashSet<_> = plan.routing.subscriptions.keys().copied().collect();
-        apply_lanes(&mut scheduler, plan.lanes, now);
+        let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
+        let Booted { mut state, ingest, log, scheduler, routing } = booted;
+        let reader = state.reader();
+        let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
 
         let (to_scheduler, scheduler_inbox) = unbounded();
         let (to_committer, entries) = bounded(ENTRIES_MAX);
@@ -138,7 +103,7 @@ impl Engine {
             transport: RwLock::new(transport),
             state: reader.clone(),
             log: log.clone(),
-            routing: Arc::new(Mutex::new(plan.routing)),
+            routing: Arc::new(Mutex::new(routing)),
             intake_status: Arc::new(Mutex::new(IntakeStatus::default())),
             doubt: Mutex::new(None),
             live: LiveHub::new(LIVE_LINES),

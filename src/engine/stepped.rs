@@ -2,7 +2,7 @@
 //! answers from a script. What the threads do in parallel happens here in a fixed order.
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, unbounded};
 
 use super::audit;
+use super::boot::{Booted, boot};
 use super::catchup::{CatchUp, ReadRequest};
 use super::committer::{self, Outlets};
-use super::intake::{accept, decode_cursor};
-use super::lanes::{plan, settle_claims};
-use super::messages::{Entry, LaneCommand, Routing, Then, ToScheduler};
+use super::intake::accept;
+use super::messages::{Entry, Routing, Then, ToScheduler};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
-use crate::ingest::{Ingest, IngestSettings, LogReader, Producer, Resume};
+use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, Record, State};
+use crate::store::{Ledger, State};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -137,24 +137,7 @@ impl Stepped {
     fn open(&self) -> Parts {
         let now = self.clock.now();
         let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
-        let (mut state, opened) = State::open(files.clone(), &self.root.join("state"), now).unwrap();
-        let reader = state.reader();
-        let resume = {
-            let ledger = reader.ledger();
-            let mut consumed = std::collections::HashMap::new();
-            ledger.extents.iter().for_each(|extent| {
-                let end = consumed.entry(extent.segment).or_insert(0);
-                *end = extent.end.max(*end);
-            });
-            let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes).unwrap()).collect();
-            Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment: None }
-        };
-        let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let ingest = Ingest::open(settings, files, resume, now).unwrap();
-        let barrier = if opened.fresh { ingest.newest_segment() } else { None };
-        let mut records = vec![Record::Started { at: now, barrier }];
-        records.extend(settle_claims(&reader.ledger()));
-        state.commit(&records).unwrap();
+        let (state, opened) = State::open(files.clone(), &self.root.join("state"), now).unwrap();
         let dialects = Dialects::built_in();
         let wanted: Vec<_> = self
             .subscriptions
@@ -164,16 +147,9 @@ impl Stepped {
                 (Arc::new(subscription.clone()), Arc::new(Shape(bound)))
             })
             .collect();
-        let ledger = reader.ledger().clone();
-        let plan = plan(&ledger, &wanted, &HashSet::new(), now, &|_, _| Ok(0)).unwrap();
-        state.commit(&plan.records).unwrap();
-        let ledger = reader.ledger().clone();
-        let mut scheduler = Scheduler::new(64, ledger.next_seq, ledger.barrier);
-        for command in plan.lanes {
-            if let LaneCommand::Add(start) = command {
-                scheduler.add(*start, now);
-            }
-        }
+        let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
+        let Booted { state, ingest, log, scheduler, routing } =
+            boot((state, &opened), settings, files, &wanted, 64, now).unwrap();
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
         let outlets = Outlets {
@@ -181,20 +157,8 @@ impl Stepped {
             jobs: Box::new(move |job| to_workers.send(job).unwrap()),
             observe: Box::new(|_| ()),
         };
-        let log = Arc::new(ingest.reader());
-        let catchup = CatchUp::new(reader, log.clone());
-        Parts {
-            ingest,
-            state,
-            scheduler,
-            catchup,
-            log,
-            routing: plan.routing,
-            outlets,
-            inbox,
-            jobs,
-            wake_at: Some(now),
-        }
+        let catchup = CatchUp::new(state.reader(), log.clone());
+        Parts { ingest, state, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at: Some(now) }
     }
 
     /// Appends one event to the spool.

@@ -5,6 +5,8 @@
 //! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
 
 mod checkpoint;
+mod chunk;
+mod extents;
 pub mod frame;
 mod history;
 mod journal;
@@ -13,13 +15,16 @@ mod lock;
 mod record;
 mod rows;
 mod state;
+mod tree;
 mod view;
 
+pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
 pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
-pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
+pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
 pub use view::{View, ViewError};

@@ -9,14 +9,27 @@ use super::journal::{self, Damage, Journal, JournalError};
 use super::ledger::{Ledger, RowChange};
 use super::lock::{LockError, StateLock};
 use super::record::{DeliveryKey, ExceptionStatus, Record};
+use super::tree::{SledTrees, Trees};
 use super::view::{Dirty, View, ViewError};
 use crate::env::Files;
 use crate::model::Timestamp;
 
-/// The view gets the ledger rows after this many records...
-const LEDGER_RECORDS_MAX: u64 = 20_000;
-/// ...and a checkpoint is written after this many.
-const CHECKPOINT_RECORDS: u64 = 400_000;
+/// How often what is in memory is written down, and how large a journal file grows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The view gets the ledger rows after this many records...
+    pub ledger_records: u64,
+    /// ...and a checkpoint is written after this many.
+    pub checkpoint_records: u64,
+    /// A journal file is closed when it has grown past this.
+    pub journal_file_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ledger_records: 20_000, checkpoint_records: 400_000, journal_file_bytes: 16 << 20 }
+    }
+}
 
 /// The state does not open, or durability is in doubt.
 #[derive(Debug, thiserror::Error)]
@@ -91,22 +104,39 @@ pub struct State {
     dirty: Dirty,
     checkpoint_dir: PathBuf,
     since_checkpoint: u64,
-    _lock: StateLock,
+    limits: Limits,
+    /// Held as long as the state is open.
+    lock: Option<StateLock>,
 }
 
 impl State {
     /// Opens the state in `dir`, mending what can be mended: a view that does not open or has lost rows is moved aside and
     /// rebuilt from the newest checkpoint and the journal.
     pub fn open(files: Arc<dyn Files>, dir: &Path, now: Timestamp) -> Result<(Self, Opened), StateError> {
-        let io_error = |action| move |source| StateError::Io { action, path: dir.to_owned(), source };
-        files.create_dirs(dir, 0o700).map_err(io_error("create the state directory"))?;
+        let create_error =
+            |source| StateError::Io { action: "create the state directory", path: dir.to_owned(), source };
+        files.create_dirs(dir, 0o700).map_err(create_error)?;
         let lock = StateLock::take(dir)?;
+        let (mut state, opened) = Self::open_unlocked(files, &SledTrees, Limits::default(), dir, now)?;
+        state.lock = Some(lock);
+        Ok((state, opened))
+    }
+
+    /// Opens the state in `dir`, which nobody else can reach, with its view among `trees`.
+    pub fn open_unlocked(
+        files: Arc<dyn Files>,
+        trees: &dyn Trees,
+        limits: Limits,
+        dir: &Path,
+        now: Timestamp,
+    ) -> Result<(Self, Opened), StateError> {
+        let io_error = |action| move |source| StateError::Io { action, path: dir.to_owned(), source };
         let (view_dir, journal_dir, checkpoint_dir) = (dir.join("view"), dir.join("journal"), dir.join("checkpoint"));
         let mut opened = Opened::default();
 
         let listed = journal::list(&*files, &journal_dir).unwrap_or_default();
         let oldest = listed.first().map_or(0, |(first_lsn, ..)| *first_lsn);
-        let loaded = View::open(&*files, &view_dir).and_then(|view| {
+        let loaded = View::open(trees, &*files, &view_dir).and_then(|view| {
             view.verify()?;
             match view.load_ledger()? {
                 Some(ledger) if ledger.lsn + 1 < oldest => Err(ViewError::Behind { view: ledger.lsn, oldest }),
@@ -120,14 +150,14 @@ impl State {
                 let aside =
                     View::set_aside(&*files, &view_dir, now).map_err(io_error("move the damaged view out of"))?;
                 opened.rebuilt = Some((aside.unwrap_or_default(), error.to_string()));
-                Self::restore(&*files, View::open(&*files, &view_dir)?, &checkpoint_dir)?
+                Self::restore(&*files, View::open(trees, &*files, &view_dir)?, &checkpoint_dir)?
             }
         };
 
         let mut dirty = Dirty::default();
         let mut failed = None;
         let start = ledger.lsn;
-        let (journal, report) = Journal::open(files.clone(), &journal_dir, start, |lsn, record| {
+        let (mut journal, report) = Journal::open(files.clone(), &journal_dir, start, |lsn, record| {
             opened.replayed += 1;
             if let Some(change) = note(&mut ledger, &mut dirty, lsn, &record)
                 && failed.is_none()
@@ -135,6 +165,7 @@ impl State {
                 failed = view.apply(&[change]).err();
             }
         })?;
+        journal.file_bytes_max = limits.journal_file_bytes;
         if let Some(error) = failed {
             return Err(error.into());
         }
@@ -147,7 +178,7 @@ impl State {
         let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir };
         let since_checkpoint =
             reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, _lock: lock };
+        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, limits, lock: None };
         state.store_ledger()?;
         Ok((state, opened))
     }
@@ -177,10 +208,10 @@ impl State {
         }
         self.reader.view.apply(&changes)?;
         self.since_checkpoint += records.len() as u64;
-        if self.dirty.records >= LEDGER_RECORDS_MAX {
+        if self.dirty.records >= self.limits.ledger_records {
             self.store_ledger()?;
         }
-        if self.since_checkpoint >= CHECKPOINT_RECORDS {
+        if self.since_checkpoint >= self.limits.checkpoint_records {
             self.checkpoint()?;
         }
         Ok(changes.into_iter().map(notice).collect())
@@ -222,15 +253,14 @@ impl State {
 fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Option<RowChange> {
     dirty.records += 1;
     match record {
-        Record::Taken { extent, matched, .. } => {
-            dirty.extents.push(*extent);
+        Record::Taken { matched, .. } => {
             dirty.lanes.extend(matched.iter().map(|(sub, _)| *sub));
         }
         Record::SourceCursor { source, .. } => {
             dirty.sources.insert(source.clone());
         }
         Record::Purged { segment, .. } => {
-            dirty.purged.insert(*segment);
+            dirty.chunks.extend(ledger.extents.chunks_of(*segment));
         }
         Record::Subscribed { sub, .. }
         | Record::Unsubscribed { sub, .. }
@@ -247,7 +277,11 @@ fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Op
         }
         Record::Started { .. } => {}
     }
-    ledger.apply(lsn, record)
+    let change = ledger.apply(lsn, record);
+    if let Record::Taken { .. } = record {
+        dirty.chunks.extend(ledger.extents.last_chunk());
+    }
+    change
 }
 
 fn notice(change: RowChange) -> RowNotice {

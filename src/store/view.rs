@@ -5,19 +5,19 @@
 //! a panic while opening is caught, a view that will not open is moved aside, and the ledger rows become durable only
 //! through our own fdatasync of its file.
 
-use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunk::Chunk;
+use super::extents::Extents;
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows::{self, Meta, RowError};
+use super::tree::{Batch, Pair, Pairs, Tree, Trees};
 use crate::env::Files;
 use crate::model::{SegmentId, SubId, Timestamp};
-
-const CACHE_BYTES: u64 = 32 << 20;
 
 /// The view does not work. The state is not lost: it is in the journal.
 #[derive(Debug, thiserror::Error)]
@@ -36,51 +36,14 @@ pub enum ViewError {
     Sync { path: PathBuf, source: io::Error },
 }
 
-/// The open view. Clones share one sled.
+/// The open view. Clones share one tree.
 #[derive(Clone)]
-pub struct View {
-    tree: sled::Db,
-    db_file: Arc<File>,
-    path: PathBuf,
-}
-
-fn open_sled(path: &Path) -> Result<sled::Db, String> {
-    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "it panicked".to_owned())),
-    }
-}
-
-fn remove_half_snapshots(files: &dyn Files, path: &Path) -> io::Result<()> {
-    match files.list(path) {
-        Ok(entries) => {
-            for entry in entries {
-                if entry.name.to_string_lossy().ends_with(".generating") {
-                    files.unlink(&path.join(&entry.name))?;
-                }
-            }
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
+pub struct View(Arc<dyn Tree>);
 
 impl View {
     /// Opens the view in `path`, or says why not. Nothing is removed but half-written snapshots.
-    pub fn open(files: &dyn Files, path: &Path) -> Result<Self, ViewError> {
-        let open_error = |reason: String| ViewError::Open { path: path.to_owned(), reason };
-        remove_half_snapshots(files, path).map_err(|error| open_error(error.to_string()))?;
-        let tree = open_sled(path).map_err(open_error)?;
-        let db_path = path.join("db");
-        let db_file = File::open(&db_path).map_err(|error| open_error(error.to_string()))?;
-        Ok(Self { tree, db_file: Arc::new(db_file), path: path.to_owned() })
+    pub fn open(trees: &dyn Trees, files: &dyn Files, path: &Path) -> Result<Self, ViewError> {
+        Ok(Self(trees.open(files, path)?))
     }
 
     /// Moves whatever is at `path` out of the way and returns where it went.
@@ -103,7 +66,7 @@ impl View {
     /// Reads every row once: sled can open over damaged media and fail, or panic, at a row.
     pub fn verify(&self) -> Result<(), ViewError> {
         let read_all = || -> Result<(), ViewError> {
-            for item in self.tree.iter() {
+            for item in self.0.scan(&[]) {
                 let (key, value) = item?;
                 if key.starts_with(rows::EXCEPTIONS) {
                     rows::unseal::<ExceptionRow>(&value)?;
@@ -116,7 +79,7 @@ impl View {
 
     /// The ledger as far as the view knows it; `None` in an empty view.
     pub fn load_ledger(&self) -> Result<Option<Ledger>, ViewError> {
-        let Some(meta) = self.tree.get(rows::META)? else { return Ok(None) };
+        let Some(meta) = self.0.get(rows::META)? else { return Ok(None) };
         let meta: Meta = rows::unseal(&meta)?;
         let mut ledger = Ledger {
             lsn: meta.lsn,
@@ -126,20 +89,22 @@ impl View {
             barrier: meta.barrier,
             ..Ledger::default()
         };
-        for item in self.tree.scan_prefix(rows::LANES) {
+        for item in self.0.scan(rows::LANES) {
             let (key, value) = item?;
             let sub = key.get(1..5).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
             let sub = sub.ok_or_else(|| RowError("a lane's key is too short".into()))?;
             ledger.lanes.insert(SubId(sub), rows::unseal(&value)?);
         }
-        let mut extents = Vec::new();
-        for item in self.tree.scan_prefix(rows::EXTENTS) {
-            extents.push(rows::unseal::<crate::model::Extent>(&item?.1)?);
+        let mut chunks = Vec::new();
+        for item in self.0.scan(rows::CHUNKS) {
+            let chunk: Chunk = rows::unseal(&item?.1)?;
+            if !chunk.is_whole() {
+                return Err(RowError(format!("chunk {} of the extents does not read back", chunk.number)).into());
+            }
+            chunks.push(chunk);
         }
-        // An extent without events has the number of the next one: it stands before the extent that holds that.
-        extents.sort_by_key(|extent| (extent.first_seq, extent.events > 0, extent.segment, extent.start));
-        ledger.extents = extents.into();
-        for item in self.tree.scan_prefix(rows::SOURCES) {
+        ledger.extents = Extents::of_chunks(chunks);
+        for item in self.0.scan(rows::SOURCES) {
             let (key, value) = item?;
             ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
         }
@@ -148,13 +113,13 @@ impl View {
 
     /// Applies row changes. They may run ahead of the ledger rows: replaying the journal over them ends the same.
     pub fn apply(&self, changes: &[RowChange]) -> Result<(), ViewError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         for change in changes {
             let key = match change {
                 RowChange::Put(key, _) | RowChange::Delete(key) => *key,
             };
             let row_key = rows::exception_key(key);
-            if let Some(old) = self.tree.get(&row_key)? {
+            if let Some(old) = self.0.get(&row_key)? {
                 let old: ExceptionRow = rows::unseal(&old)?;
                 rows::index_keys(key, &old).into_iter().for_each(|index| batch.remove(index));
             }
@@ -162,35 +127,31 @@ impl View {
                 RowChange::Put(_, row) => {
                     let [due, id, pin] = rows::index_keys(key, row);
                     if row.status == ExceptionStatus::Parked {
-                        batch.insert(due, &[]);
+                        batch.insert(due, []);
                     }
                     batch.insert(id, rows::seal(&key));
-                    batch.insert(pin, &[]);
+                    batch.insert(pin, []);
                     batch.insert(row_key, rows::seal(&**row));
                 }
                 RowChange::Delete(_) => batch.remove(row_key),
             }
-            self.tree.apply_batch(std::mem::take(&mut batch))?;
+            self.0.apply(std::mem::take(&mut batch))?;
         }
         Ok(())
     }
 
     /// Writes the ledger rows named by `dirty` and the meta row in one batch, and makes the view durable.
     pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty) -> Result<(), ViewError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         for sub in &dirty.lanes {
             if let Some(lane) = ledger.lanes.get(sub) {
                 batch.insert(rows::lane_key(*sub), rows::seal(lane));
             }
         }
-        for segment in &dirty.purged {
-            for item in self.tree.scan_prefix(rows::extents_of(*segment)) {
-                batch.remove(item?.0);
-            }
-        }
-        for extent in &dirty.extents {
-            if !dirty.purged.contains(&extent.segment) {
-                batch.insert(rows::extent_key(extent), rows::seal(extent));
+        for number in &dirty.chunks {
+            match ledger.extents.chunk(*number) {
+                Some(chunk) => batch.insert(rows::chunk_key(*number), rows::seal(chunk)),
+                None => batch.remove(rows::chunk_key(*number)),
             }
         }
         for source in &dirty.sources {
@@ -207,13 +168,13 @@ impl View {
             barrier: ledger.barrier,
         };
         batch.insert(rows::META, rows::seal(&meta));
-        self.tree.apply_batch(batch)?;
+        self.0.apply(batch)?;
         self.sync()
     }
 
     /// The row of one delivery.
     pub fn exception(&self, key: DeliveryKey) -> Result<Option<ExceptionRow>, ViewError> {
-        Ok(self.tree.get(rows::exception_key(key))?.map(|value| rows::unseal(&value)).transpose()?)
+        Ok(self.0.get(&rows::exception_key(key))?.map(|value| rows::unseal(&value)).transpose()?)
     }
 
     /// The rows of one subscription, by sequence number.
@@ -221,7 +182,7 @@ impl View {
         &self,
         sub: SubId,
     ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
-        self.tree.scan_prefix(rows::exceptions_of(sub)).map(|item| {
+        self.0.scan(&rows::exceptions_of(sub)).map(|item| {
             let (key, value) = item?;
             let key =
                 rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
@@ -231,13 +192,13 @@ impl View {
 
     /// The delivery with this id, if it has a row.
     pub fn find(&self, delivery: &[u8; 16]) -> Result<Option<DeliveryKey>, ViewError> {
-        Ok(self.tree.get(rows::id_key(delivery))?.map(|value| rows::unseal(&value)).transpose()?)
+        Ok(self.0.get(&rows::id_key(delivery))?.map(|value| rows::unseal(&value)).transpose()?)
     }
 
     /// The parked deliveries of `sub`, soonest first, each with its due time.
     pub fn parked(&self, sub: SubId) -> impl Iterator<Item = Result<(DeliveryKey, Timestamp), ViewError>> + use<> {
-        self.tree.scan_prefix(rows::dues_of(sub)).keys().map(|key| {
-            let key = key?;
+        self.0.scan(&rows::dues_of(sub)).map(|item| {
+            let (key, _) = item?;
             rows::parse_due_key(&key).ok_or_else(|| RowError("a due key is malformed".into()).into())
         })
     }
@@ -245,35 +206,34 @@ impl View {
     /// Offsets of the lines of `segment` that rows still speak of, without repeats.
     pub fn pinned_offsets(&self, segment: SegmentId) -> Result<Vec<u64>, ViewError> {
         let mut offsets = Vec::new();
-        for key in self.tree.scan_prefix(rows::pins_of(segment)).keys() {
-            offsets.extend(rows::parse_pin_offset(&key?));
+        for item in self.0.scan(&rows::pins_of(segment)) {
+            offsets.extend(rows::parse_pin_offset(&item?.0));
         }
         offsets.dedup();
         Ok(offsets)
     }
 
     /// Every row as it is, for a checkpoint.
-    pub(super) fn dump(&self) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), ViewError>> + use<> {
-        self.tree.iter().map(|item| Ok(item?))
+    pub(super) fn dump(&self) -> Pairs {
+        self.0.scan(&[])
     }
 
     /// Puts dumped rows back. The meta row comes last, when the others are durable: a view without it counts as empty.
-    pub(super) fn restore(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), ViewError> {
+    pub(super) fn restore(&self, pairs: Vec<Pair>) -> Result<(), ViewError> {
         let (meta, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(key, _)| key == rows::META);
         for chunk in others.chunks(1000).chain([meta.as_slice()]) {
-            let mut batch = sled::Batch::default();
+            let mut batch = Batch::default();
             chunk.iter().for_each(|(key, value)| batch.insert(key.as_slice(), value.as_slice()));
             if chunk.iter().any(|(key, _)| key == rows::META) {
                 self.sync()?;
             }
-            self.tree.apply_batch(batch)?;
+            self.0.apply(batch)?;
         }
         self.sync()
     }
 
     fn sync(&self) -> Result<(), ViewError> {
-        self.tree.flush()?;
-        self.db_file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
+        self.0.sync()
     }
 }
 
@@ -281,8 +241,8 @@ impl View {
 #[derive(Debug, Default)]
 pub struct Dirty {
     pub lanes: std::collections::BTreeSet<SubId>,
-    pub extents: Vec<crate::model::Extent>,
-    pub purged: std::collections::BTreeSet<SegmentId>,
+    /// Numbers of chunks of extents.
+    pub chunks: std::collections::BTreeSet<u64>,
     pub sources: std::collections::BTreeSet<String>,
     /// Records since then.
     pub records: u64,

@@ -9,8 +9,8 @@ use spoolhook::env::{Clock, SystemClock};
 
 use super::judge::{Findings, Written, audit, books_of, judge};
 use super::producers::Producers;
-use super::world::{SURE, Setup, World, decide, number, seeded};
-use crate::support::{Engine, Sink, pause, wait_until};
+use super::world::{SURE, Setup, World, decide, seeded};
+use crate::support::{Engine, Sink, number, pause, wait_until};
 
 /// Longest time in which nothing may arrive.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::judge::{Findings, Written, audit, judge};
-use super::world::{SURE, Setup, World, decide, number, seeded};
-use crate::support::{Sink, pause};
+use super::world::{SURE, Setup, World, decide, seeded};
+use crate::support::{Sink, number, pause};
 use disk::Disk;
 
 const PRODUCERS: &str = include_str!("power/producers.py");

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use spoolhook::env::{Clock, SystemClock};
 
-use crate::support::{Engine, Scenario, Seen, Sink};
+use crate::support::{Engine, Scenario, Seen, Sink, number};
 
 /// The last part of the receiver's paths: `PREFIX/at-most-once`.
 pub const ONCE: &str = "/at-most-once";
@@ -17,10 +17,6 @@ pub const SURE: &str = "/at-least-once";
 pub fn decide(_path: &str, id: &str, number: u32) -> u16 {
     let draw: u32 = id.bytes().map(u32::from).sum();
     if draw.is_multiple_of(16) && number <= 2 { 409 } else { 200 }
-}
-
-pub fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
 /// The seed of this run, and what follows from it.

@@ -1,0 +1,126 @@
+//! The key-value store beneath the view, as little of it as the view needs. The real one is sled; a test double keeps what
+//! was synced apart from what was not.
+
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::view::ViewError;
+use crate::env::Files;
+
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// A key with its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+/// Pairs in the order of their keys.
+pub type Pairs = Box<dyn Iterator<Item = Result<Pair, ViewError>> + Send>;
+
+/// Puts (`Some`) and removals (`None`), applied together.
+#[derive(Debug, Default)]
+pub struct Batch(pub Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+impl Batch {
+    pub fn insert(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.push((key.into(), Some(value.into())));
+    }
+
+    pub fn remove(&mut self, key: impl Into<Vec<u8>>) {
+        self.0.push((key.into(), None));
+    }
+}
+
+/// An ordered map of small values.
+pub trait Tree: Send + Sync {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
+    /// Every pair whose key begins with `prefix`.
+    fn scan(&self, prefix: &[u8]) -> Pairs;
+    /// Applies a batch: all of it or nothing, durable or not.
+    fn apply(&self, batch: Batch) -> Result<(), ViewError>;
+    /// Makes everything applied so far durable.
+    fn sync(&self) -> Result<(), ViewError>;
+}
+
+/// Where trees lie.
+pub trait Trees {
+    /// Opens the tree at `path`, or says why not.
+    fn open(&self, files: &dyn Files, path: &Path) -> Result<Arc<dyn Tree>, ViewError>;
+}
+
+/// Trees on disk.
+pub struct SledTrees;
+
+struct SledTree {
+    db: sled::Db,
+    /// sled's flush is no fsync: this descriptor is for our own.
+    file: File,
+    path: PathBuf,
+}
+
+impl Trees for SledTrees {
+    fn open(&self, files: &dyn Files, path: &Path) -> Result<Arc<dyn Tree>, ViewError> {
+        let open_error = |reason: String| ViewError::Open { path: path.to_owned(), reason };
+        remove_half_snapshots(files, path).map_err(|error| open_error(error.to_string()))?;
+        let db = open_sled(path).map_err(open_error)?;
+        let file = File::open(path.join("db")).map_err(|error| open_error(error.to_string()))?;
+        Ok(Arc::new(SledTree { db, file, path: path.to_owned() }))
+    }
+}
+
+impl Tree for SledTree {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
+        Ok(self.db.get(key)?.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Pairs {
+        Box::new(self.db.scan_prefix(prefix).map(|item| {
+            let (key, value) = item?;
+            Ok((key.to_vec(), value.to_vec()))
+        }))
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), ViewError> {
+        let mut changes = sled::Batch::default();
+        for (key, value) in batch.0 {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
+        }
+        Ok(self.db.apply_batch(changes)?)
+    }
+
+    fn sync(&self) -> Result<(), ViewError> {
+        self.db.flush()?;
+        self.file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
+    }
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, String> {
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "it panicked".to_owned())),
+    }
+}
+
+fn remove_half_snapshots(files: &dyn Files, path: &Path) -> io::Result<()> {
+    match files.list(path) {
+        Ok(entries) => {
+            for entry in entries {
+                if entry.name.to_string_lossy().ends_with(".generating") {
+                    files.unlink(&path.join(&entry.name))?;
+                }
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
