@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::judge::{Findings, Written, audit, judge};
 use super::world::{SURE, Setup, World, decide, seeded};
@@ -32,6 +32,10 @@ impl Producers {
         };
         Self(["synced", "careless", "dropped", "log"].map(start).into())
     }
+
+    fn stop(&self) {
+        self.0.iter().for_each(|child| kill_process(Pid::from_child(child), Signal::STOP).expect("stop a producer"));
+    }
 }
 
 impl Drop for Producers {
@@ -52,11 +56,12 @@ fn notes(world: &World) -> Written {
 }
 
 /// An engine and producers at work, and the power goes.
-fn live_and_die(world: &mut World, disk: &mut Disk, tag: &str, random: &mut fastrand::Rng) {
+fn live_and_die(world: &mut World, disk: &Disk, tag: &str, random: &mut fastrand::Rng) {
+    let switch = disk.switch();
     let mut engine = world.engine();
     let producers = Producers::start(world, tag);
     let mut upto_ms = |most: u64| Duration::from_micros(random.u64(0..most * 1000));
-    let (first, second, third) = (upto_ms(1000), upto_ms(50), upto_ms(60));
+    let (first, second) = (upto_ms(1000), upto_ms(50));
     match random.u32(..6) {
         // While it starts.
         0 => pause(first / 15),
@@ -78,9 +83,10 @@ fn live_and_die(world: &mut World, disk: &mut Disk, tag: &str, random: &mut fast
             pause(second);
         }
     }
-    disk.cut_power();
-    // For a moment it goes on, on a disk that fails.
-    pause(third);
+    // Without power nobody runs on and is told that a sync went well which the cut undid.
+    engine.signal(Signal::STOP);
+    producers.stop();
+    switch.cut_power();
     engine.end();
     drop(producers);
     disk.unmount();
@@ -113,11 +119,11 @@ fn one_world(sink: &Sink, cuts: u64, number: u64, random: &mut fastrand::Rng) ->
     let retention = if keeps_all { "24h" } else { "1s" };
     let setup = Setup { base: "disk/", retention, prefix: format!("/{number}"), ..Setup::default() };
     let mut world = World::new(sink, setup);
-    let mut disk = Disk::make(&world.scenario.path("disk.img"), &world.path(""))?;
+    let disk = Disk::make(&world.scenario.path("disk.img"), &world.path(""))?;
     fs::create_dir(world.path("log")).unwrap();
     disk.sync();
     for life in 1..=cuts {
-        live_and_die(&mut world, &mut disk, &life.to_string(), random);
+        live_and_die(&mut world, &disk, &life.to_string(), random);
         // An audit opens the state as an engine does.
         if random.bool() && world.path("state/journal").is_dir() {
             audit(&world.scenario);

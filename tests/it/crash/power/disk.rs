@@ -1,8 +1,10 @@
 //! An ext4 file system in a file, and the cut of its power.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::wait_until;
@@ -10,10 +12,14 @@ use crate::support::wait_until;
 const BYTES: u64 = 96 << 20;
 /// How long somebody may still hold a file of it.
 const RELEASE: Duration = Duration::from_secs(20);
-/// `FS_IOC_SHUTDOWN` with `NOLOGFLUSH`: nothing is written any more, not even the file system's journal.
+/// `FS_IOC_SHUTDOWN` with `NOLOGFLUSH`: nothing is written any more, not even the file system's journal. Waits for a line,
+/// so that it happens at the moment it is told.
 const CUT: &str = r#"
 import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 2))
+fd = os.open(sys.argv[1], os.O_RDONLY)
+print("ready", flush=True)
+if sys.stdin.readline():
+    fcntl.ioctl(fd, 0x8004587D, struct.pack("I", 2))
 "#;
 
 /// Mounted, and unmounted on drop.
@@ -23,9 +29,9 @@ pub struct Disk {
 }
 
 /// Whether a command ended well; what it says is of no interest.
-fn succeeds(program: &str, args: &[&dyn AsRef<std::ffi::OsStr>]) -> bool {
+fn succeeds(program: &str, args: &[&dyn AsRef<OsStr>]) -> bool {
     let mut command = Command::new(program);
-    args.iter().for_each(|arg| drop(command.arg(arg.as_ref())));
+    command.args(args.iter().map(|arg| arg.as_ref()));
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
@@ -43,11 +49,11 @@ impl Disk {
         succeeds("mount", &[&"-o", &"loop", &self.image, &self.at])
     }
 
-    pub fn mount(&mut self) {
+    pub fn mount(&self) {
         assert!(self.is_mountable(), "{} is not mounted again", self.image.display());
     }
 
-    pub fn unmount(&mut self) {
+    pub fn unmount(&self) {
         let is_gone = wait_until(RELEASE, || succeeds("umount", &[&self.at]));
         assert!(is_gone, "somebody still uses {}", self.at.display());
     }
@@ -58,9 +64,27 @@ impl Disk {
         rustix::fs::syncfs(dir).expect("sync a sound file system");
     }
 
+    /// Makes ready for a cut.
+    pub fn switch(&self) -> Switch {
+        let mut command = Command::new("python3");
+        command.args(["-c", CUT]).arg(&self.at).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("this test needs python3");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("the switch answers");
+        assert_eq!(line, "ready\n");
+        Switch(child)
+    }
+}
+
+/// Cuts the power.
+pub struct Switch(Child);
+
+impl Switch {
     /// Nothing reaches the image from now on, and every write, sync and open fails.
-    pub fn cut_power(&mut self) {
-        assert!(succeeds("python3", &[&"-c", &CUT, &self.at]), "the file system is not shut down");
+    pub fn cut_power(mut self) {
+        self.0.stdin.take().expect("a pipe").write_all(b"\n").expect("the switch listens");
+        let exit = self.0.wait().expect("reap the switch");
+        assert!(exit.success(), "the file system is not shut down");
     }
 }
 
