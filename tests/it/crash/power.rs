@@ -13,12 +13,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::judge::{Findings, Written, audit, judge};
 use super::world::{SURE, Setup, World, decide, seeded};
-use crate::support::{Sink, number, pause};
+use crate::support::{Sink, number, pause, wait_until};
 use disk::Disk;
 
 const PRODUCERS: &str = include_str!("power/producers.py");
 /// Power cuts that one spool and state live through.
 const LIVES: u64 = 8;
+/// Events written before the power may go, except while an engine starts.
+const WRITTEN_FIRST: usize = 40;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One producer of each kind, for the time between two cuts. They end with the file system, or on drop.
 struct Producers(Vec<Child>);
@@ -55,29 +58,38 @@ fn notes(world: &World) -> Written {
     Written { surely: marked("! "), maybe: marked("? ") }
 }
 
+/// Waits until the producers have written something and the receiver has got something.
+fn until_busy(world: &World, noted: usize, arrived: usize) {
+    let is_busy =
+        wait_until(PATIENCE, || notes(world).maybe.len() >= noted + WRITTEN_FIRST && world.seen(SURE).len() > arrived);
+    assert!(is_busy, "nothing is written or nothing arrives, see {}", world.scenario.path("").display());
+}
+
 /// An engine and producers at work, and the power goes.
 fn live_and_die(world: &mut World, disk: &Disk, tag: &str, random: &mut fastrand::Rng) {
     let switch = disk.switch();
-    let mut engine = world.engine();
+    let (noted, arrived) = (notes(world).maybe.len(), world.seen(SURE).len());
     let producers = Producers::start(world, tag);
+    let engine = world.engine();
     let mut upto_ms = |most: u64| Duration::from_micros(random.u64(0..most * 1000));
     let (first, second) = (upto_ms(1000), upto_ms(50));
-    match random.u32(..6) {
+    let how = random.u32(..6);
+    if how > 0 {
+        until_busy(world, noted, arrived);
+    }
+    match how {
         // While it starts.
-        0 => pause(first / 15),
-        1 | 2 => pause(first / 2),
+        0 => pause(first / 3),
+        1 | 2 => pause(first / 4),
         // Files are finished, archived and removed once a second.
         3 => pause(first * 2),
         // While it stops, and writes a checkpoint.
         4 => {
-            pause(first);
             engine.signal(Signal::TERM);
-            pause(second);
+            pause(second * 3);
         }
         // While it loads its configuration again.
         _ => {
-            engine.ready();
-            pause(first / 2);
             world.next_run();
             engine.signal(Signal::HUP);
             pause(second);
