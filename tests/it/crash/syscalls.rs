@@ -172,8 +172,19 @@ fn a_kill_at_any_system_call_loses_nothing_and_sends_nothing_twice_that_must_not
     let count = if every.is_empty() { FEW } else { every.parse().unwrap_or(usize::MAX) };
     let (_, mut random) = seeded();
     let sink = Sink::start(|path, id, number| {
-        let refuses = path.starts_with("/before") && id.bytes().map(u32::from).sum::<u32>().is_multiple_of(8);
-        if refuses { 409 } else { decide(path, id, number) }
+        let is_chosen = id.bytes().map(u32::from).sum::<u32>().is_multiple_of(8);
+        match path {
+            path if path.starts_with("/before") => {
+                if is_chosen {
+                    409
+                } else {
+                    200
+                }
+            }
+            // Long enough for files to be archived and removed, which is looked after once a second.
+            path if path.starts_with("/used") && is_chosen && number <= 4 => 409,
+            _ => decide(path, id, number),
+        }
     });
     for beginning in [Beginning::unused(), Beginning::used(&sink)] {
         let Some(calls) = calls(&beginning, &sink) else {
@@ -184,6 +195,13 @@ fn a_kill_at_any_system_call_loses_nothing_and_sends_nothing_twice_that_must_not
         let mut points: Vec<_> =
             calls.iter().flat_map(|(kind, count)| (1..=*count).map(move |when| (kind, when))).collect();
         random.shuffle(&mut points);
+        // One of each kind, then a second one of each, and so on.
+        let mut ranks: BTreeMap<&str, usize> = BTreeMap::new();
+        points.sort_by_cached_key(|(kind, _)| {
+            let rank = ranks.entry(kind).or_default();
+            *rank += 1;
+            *rank
+        });
         points.truncate(count);
         let (next, killed) = (AtomicUsize::new(0), Mutex::new(BTreeMap::<&str, usize>::new()));
         let work = || {
