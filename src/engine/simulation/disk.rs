@@ -300,16 +300,6 @@ impl Disk {
         files.into_iter().for_each(|index| inner.inodes[index].links += 1);
     }
 
-    /// The cache forgets what never reached the disk.
-    pub fn forget_cached(&self, index: usize) {
-        let mut inner = self.lock();
-        let inode = &mut inner.inodes[index];
-        if let Some((from, to)) = inode.hole.take() {
-            let to = to.min(inode.data.len());
-            inode.data[from.min(to)..to].fill(0);
-        }
-    }
-
     /// Whether a power cut now would keep `bytes` at `offset` (or anywhere) of the file in `dir` whose name begins with
     /// `prefix`.
     pub fn would_keep(&self, dir: &Path, prefix: &str, offset: Option<usize>, bytes: &[u8]) -> bool {
@@ -322,6 +312,17 @@ impl Disk {
         match offset {
             Some(offset) => kept.get(offset..offset + bytes.len()) == Some(bytes),
             None => memchr::memmem::find(kept, bytes).is_some(),
+        }
+    }
+
+    /// Bytes of the file in `dir` whose name begins with `prefix`.
+    pub fn bytes_of(&self, dir: &Path, prefix: &str, range: std::ops::Range<usize>) -> Vec<u8> {
+        let inner = self.lock();
+        let entries = inner.live.get(dir);
+        let found = entries.and_then(|names| names.iter().find(|(name, _)| name.to_string_lossy().starts_with(prefix)));
+        match found {
+            Some((_, Node::File(index))) => inner.inodes[*index].data.get(range).unwrap_or_default().to_vec(),
+            _ => Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What must always hold, seen from outside: what producers wrote, what receivers got, and what the journal says of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Judge {
     deliveries: HashMap<(usize, String), Vec<u128>>,
     /// At-most-once deliveries that people asked to be made again.
     pub replays: HashMap<(usize, String), u32>,
+    /// Deliveries whose schedule somebody began anew.
+    retriggered: HashSet<u128>,
     transmissions: usize,
     /// Events of a commit whose end is not known.
     pub about_to_take: Taken,
@@ -108,6 +110,7 @@ impl Judge {
         if let Some((_, _, before)) = sent.attempts.get(&attempt.wrapping_sub(1))
             && let Some(wait) = rules.waits.get(*attempt as usize - 2)
             && !self.wall_was_set
+            && !self.retriggered.contains(delivery)
             && !sent.attempts.contains_key(attempt)
             && *at < *before + *wait
         {
@@ -161,7 +164,10 @@ impl Judge {
                 Record::Ended { .. } => self.reach("ended without an attempt"),
                 Record::Purged { .. } => self.reach("segment purged"),
                 Record::Paused { .. } => self.reach("paused"),
-                Record::Retriggered { .. } => self.reach("retriggered"),
+                Record::Retriggered { row, .. } => {
+                    self.retriggered.insert(u128::from_be_bytes(row.facts.delivery));
+                    self.reach("retriggered");
+                }
                 Record::Replayed { .. } => self.reach("replayed as a new delivery"),
                 Record::Unsubscribed { .. } => self.reach("subscription removed"),
                 _ => {}
@@ -179,13 +185,24 @@ impl Judge {
     /// What was about to be taken in is taken in, durably.
     pub fn took_all(&mut self) -> Result<(), String> {
         for Take { id, takers, position, .. } in std::mem::take(&mut self.about_to_take) {
-            let line =
-                self.lines.get_mut(&id).ok_or_else(|| format!("event {id} was taken in; no producer wrote it"))?;
+            let Some(line) = self.lines.get_mut(&id) else {
+                // A torn line is set aside, and has no id that can be read.
+                if takers == 0 {
+                    continue;
+                }
+                return Err(format!("event {id} was taken in; no producer wrote it"));
+            };
+            if !line.is_event && !line.sure {
+                continue;
+            }
+            if !line.is_event && takers > 0 {
+                return Err(format!("{id} is no event, and was taken for one"));
+            }
             line.taken += 1;
             line.sure = true;
             line.position = Some(position);
             line.takers |= takers;
-            if line.taken > 1 && !self.amnesia {
+            if line.taken > 1 && line.is_event && !self.amnesia {
                 return Err(format!("event {id} was taken in twice"));
             }
         }

@@ -196,7 +196,15 @@ impl Machine {
                 position: event.position,
                 takers: takers(event),
             };
-            let taken = batch.events.iter().map(take).collect();
+            let mut taken: Taken = batch.events.iter().map(take).collect();
+            for extent in batch.extents.iter().filter(|extent| extent.quarantined > 0) {
+                let position = Position { segment: extent.segment, offset: extent.start };
+                let prefix = extent.segment.to_string();
+                let range = usize::try_from(extent.start).unwrap_or(0)..usize::try_from(extent.end).unwrap_or(0);
+                let text = ground.files.disk.bytes_of(&spool().join("claimed"), &prefix, range);
+                let id = String::from_utf8_lossy(&text).split(['"', '-']).nth(3).unwrap_or_default().to_owned();
+                taken.push(Take { id, seq: extent.first_seq, position, takers: 0 });
+            }
             let (records, feed) = accept(batch, &self.routing);
             self.entries.push_back(Waiting { entry: Entry::new(records, Then::Feed(feed)), taken });
         }

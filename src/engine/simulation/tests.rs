@@ -59,7 +59,7 @@ const MUST_REACH: [&str; 24] = [
 
 #[test]
 fn no_promise_is_broken_on_any_seed() {
-    let (from, count) = (number("SPOOLHOOK_SIM_FROM", 1), number("SPOOLHOOK_SIM_SEEDS", 400));
+    let (from, count) = (number("SPOOLHOOK_SIM_FROM", 1), number("SPOOLHOOK_SIM_SEEDS", 300));
     let next = Arc::new(AtomicU64::new(from));
     let results = Arc::new(Mutex::new((0usize, BTreeMap::<&'static str, u64>::new(), Vec::new())));
     let threads: Vec<_> = (0..std::thread::available_parallelism().map_or(1, usize::from))
@@ -94,6 +94,7 @@ fn no_promise_is_broken_on_any_seed() {
 }
 
 #[test]
+#[ignore = "takes minutes in a debug build; the gate runs it optimised"]
 fn every_deliberate_mistake_is_noticed() {
     let most = number("SPOOLHOOK_SIM_MISTAKE_SEEDS", 3000);
     let mut unnoticed = Vec::new();

@@ -383,7 +383,7 @@ impl World {
             self.written += 1;
             let id = format!("e{}", self.written);
             let event_type = ["order.created", "bill.paid", "note.updated"][random.usize(..3)];
-            let is_event = random.u8(..) > 12;
+            let is_event = random.u8(..) > 20;
             let text = if is_event {
                 format!(r#"{{"type":"{event_type}","id":"{id}","data":{{"n":1e{}}}}}"#, self.written)
             } else {
