@@ -155,7 +155,9 @@ impl Journal {
                     files.truncate(path, end).map_err(io_error("cut the unfinished end of", path))?;
                 }
                 if end >= FILE_HEADER.len() as u64 {
-                    let handle = files.append_to(path).map_err(io_error("open", path))?;
+                    let mut handle = files.append_to(path).map_err(io_error("open", path))?;
+                    // Its end may have been written by an engine that was killed before it could sync it.
+                    handle.sync_data().map_err(io_error("sync", path))?;
                     current = Some((path.clone(), handle, end));
                 } else {
                     files.unlink(path).map_err(io_error("remove the empty", path))?;

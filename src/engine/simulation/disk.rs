@@ -62,6 +62,13 @@ impl Change {
     }
 }
 
+/// The disk as it is now, or as a power cut would leave it.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    Live,
+    Durable,
+}
+
 type Names = BTreeMap<PathBuf, BTreeMap<OsString, Node>>;
 
 #[derive(Default)]
@@ -97,6 +104,13 @@ fn split(path: &Path) -> (&Path, OsString) {
 }
 
 impl Inner {
+    fn names(&self, which: Which) -> &Names {
+        match which {
+            Which::Live => &self.live,
+            Which::Durable => &self.durable,
+        }
+    }
+
     fn node(&self, path: &Path) -> Option<Node> {
         if path.parent().is_none() {
             return Some(Node::Dir);
@@ -300,18 +314,20 @@ impl Disk {
         files.into_iter().for_each(|index| inner.inodes[index].links += 1);
     }
 
-    /// Whether a power cut now would keep `bytes` at `offset` (or anywhere) of the file in `dir` whose name begins with
-    /// `prefix`.
-    pub fn would_keep(&self, dir: &Path, prefix: &str, offset: Option<usize>, bytes: &[u8]) -> bool {
+    /// Whether `bytes` are at `offset` (or anywhere) of the file in `dir` whose name begins with `prefix`.
+    pub fn holds(&self, dir: &Path, prefix: &str, offset: Option<usize>, bytes: &[u8], which: Which) -> bool {
         let inner = self.lock();
-        let Some(entries) = inner.durable.get(dir) else { return false };
+        let Some(entries) = inner.names(which).get(dir) else { return false };
         let found = entries.iter().find(|(name, _)| name.to_string_lossy().starts_with(prefix));
         let Some((_, Node::File(index))) = found else { return false };
         let inode = &inner.inodes[*index];
-        let kept = &inode.data[..inode.hole.map_or(inode.durable, |hole| hole.0.min(inode.durable))];
+        let kept = match which {
+            Which::Live => inode.data.len(),
+            Which::Durable => inode.hole.map_or(inode.durable, |hole| hole.0.min(inode.durable)),
+        };
         match offset {
-            Some(offset) => kept.get(offset..offset + bytes.len()) == Some(bytes),
-            None => memchr::memmem::find(kept, bytes).is_some(),
+            Some(offset) => inode.data[..kept].get(offset..offset + bytes.len()) == Some(bytes),
+            None => memchr::memmem::find(&inode.data[..kept], bytes).is_some(),
         }
     }
 
@@ -326,10 +342,10 @@ impl Disk {
         }
     }
 
-    /// The directories below `dir`, in durable form.
-    pub fn durable_dirs(&self, dir: &Path) -> Vec<PathBuf> {
+    /// The directories below `dir`.
+    pub fn dirs_in(&self, dir: &Path, which: Which) -> Vec<PathBuf> {
         let inner = self.lock();
-        let entries = inner.durable.get(dir).into_iter().flatten();
+        let entries = inner.names(which).get(dir).into_iter().flatten();
         entries.filter(|(_, node)| **node == Node::Dir).map(|(name, _)| dir.join(name)).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::disk::Disk;
+use super::disk::{Disk, Which};
 use super::machine::{Take, Taken, spool};
 use super::receivers::Transmission;
 use crate::model::{Position, Timestamp};
@@ -88,7 +88,7 @@ impl Judge {
         if line.text.as_bytes() != &*event.line {
             return Err(format!("{what}: its bytes are not what the producer wrote"));
         }
-        if !is_kept(disk, event.position, &event.line) {
+        if !is_kept(disk, event.position, &event.line, Which::Durable) {
             return Err(format!("{what} was sent, and a power cut now would take it out of the spool"));
         }
         line.sure = true;
@@ -216,7 +216,8 @@ impl Judge {
         self.about_to_take.clear();
         for line in self.lines.values_mut() {
             (line.taken, line.takers) = (0, 0);
-            line.sure &= line.position.is_none_or(|position| is_kept(disk, position, line.text.as_bytes()));
+            line.sure &=
+                line.position.is_none_or(|position| is_kept(disk, position, line.text.as_bytes(), Which::Live));
         }
     }
 
@@ -284,15 +285,15 @@ fn id_of(text: &str) -> &str {
     text.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
 }
 
-/// Whether a line that was taken in at `position` is in the spool for good: in its segment, or kept apart from it.
-fn is_kept(disk: &Disk, position: Position, line: &[u8]) -> bool {
+/// Whether a line that was taken in at `position` is in the spool: in its segment, or kept apart from it.
+fn is_kept(disk: &Disk, position: Position, line: &[u8], which: Which) -> bool {
     let segment = position.segment.to_string();
     let offset = usize::try_from(position.offset).unwrap_or(usize::MAX);
     let archive = spool().join("archive");
-    let mut dirs: Vec<PathBuf> = disk.durable_dirs(&archive);
+    let mut dirs: Vec<PathBuf> = disk.dirs_in(&archive, which);
     dirs.push(spool().join("claimed"));
-    dirs.iter().any(|dir| disk.would_keep(dir, &segment, Some(offset), line))
-        || disk.would_keep(&archive.join("remnants"), &segment, None, line)
+    dirs.iter().any(|dir| disk.holds(dir, &segment, Some(offset), line, which))
+        || disk.holds(&archive.join("remnants"), &segment, None, line, which)
 }
 
 /// The day on which every run begins.
