@@ -13,6 +13,7 @@ use super::framing::Content;
 use super::index::SegmentIndex;
 use super::layout::Layout;
 use super::lookup::line_at;
+use super::quarantine;
 use super::record::parse_line;
 use super::remnant;
 use super::reread::{read_run, runs};
@@ -101,6 +102,17 @@ impl LogReader {
         }
         let kept = remnant::read(self.files.as_ref(), &self.layout, segment, position.offset).map_err(failed)?;
         kept.map_or(Ok(None), |line| parse(&line))
+    }
+
+    /// Says which of `lines`, rejected ones of `segment`, the quarantine does not hold as they were.
+    pub fn check_quarantine(
+        &self,
+        segment: SegmentId,
+        lines: impl Iterator<Item = Extent>,
+        say: &mut dyn FnMut(String),
+    ) {
+        let file = self.file(segment).ok().flatten();
+        quarantine::check(self.files.as_ref(), &self.layout.quarantine, segment, file.as_deref(), lines, say);
     }
 
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {

@@ -165,7 +165,7 @@ pub struct Claim {
 }
 
 /// The statuses that have a row of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExceptionStatus {
     Parked,
     Failed,
