@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::{SegmentId, Timestamp};
 
@@ -18,6 +19,17 @@ use super::tailer::Ingest;
 const MAX_REMOVALS: usize = 64;
 
 impl Ingest {
+    /// Keeps delivered segments this long, and this many bytes of them, from now on.
+    pub fn set_retention(&mut self, age: Duration, size: u64) {
+        self.settings.retention_age = age;
+        self.settings.retention_size = size;
+    }
+
+    /// How long delivered segments are kept.
+    pub fn retention_age(&self) -> Duration {
+        self.settings.retention_age
+    }
+
     /// Removes what retention no longer keeps; the ids of the segments that are gone as files.
     ///
     /// `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked

@@ -21,7 +21,7 @@ mod view;
 
 pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
-pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, RowChange, SpoolBooks};
+pub use ledger::{AttemptCounters, Books, FilterEra, Forgotten, LaneState, Ledger, RowChange, SpoolBooks};
 pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,

@@ -68,6 +68,8 @@ fn lane(journal: &LaneState, state: &LaneState, differences: &mut Differences) {
     expect("deliveries were cancelled", ours.cancelled, theirs.cancelled);
     expect("deliveries expired", ours.expired, theirs.expired);
     expect("deliveries were dropped", ours.dropped, theirs.dropped);
+    expect("failed deliveries were forgotten", journal.forgotten.failed, state.forgotten.failed);
+    expect("unknown deliveries were forgotten", journal.forgotten.unknown, state.forgotten.unknown);
     expect("deliveries are parked", journal.parked, state.parked);
     expect("attempts succeeded", journal.counters.success_count, state.counters.success_count);
     expect("attempts did not succeed", journal.counters.error_count, state.counters.error_count);

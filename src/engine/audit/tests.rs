@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::offline;
 use crate::engine::stepped::{Answer, START, Stepped};
 use crate::engine::tests::subscription;
-use crate::env::OsFiles;
+use crate::env::{Files, OsFiles};
 use crate::ingest::LogReader;
 use crate::model::{Mode, SubId};
 use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, RowChange, State, frame};
@@ -88,7 +88,7 @@ fn a_line_removed_from_a_segment() {
 fn a_segment_removed() {
     let dir = past();
     let segment = file_of(&dir.path().join("spool/claimed"), "\"e3\"");
-    std::fs::remove_file(&segment).unwrap();
+    OsFiles.unlink(&segment).unwrap();
     let name = segment.file_name().unwrap().to_string_lossy()[..26].to_owned();
     assert_says(dir.path(), &["spool:", &name]);
 }
@@ -159,6 +159,6 @@ fn a_quarantine_file_edited_or_removed() {
     let second: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
     std::fs::write(&path, second).unwrap();
     assert_says(dir.path(), &["quarantine: line", &format!("{segment}-0 is missing")]);
-    std::fs::remove_file(&path).unwrap();
+    OsFiles.unlink(&path).unwrap();
     assert_says(dir.path(), &["quarantine: line", &segment, "is missing"]);
 }
