@@ -9,7 +9,7 @@ use crate::engine::tests::subscription;
 use crate::env::{Files, OsFiles};
 use crate::ingest::LogReader;
 use crate::model::{Mode, SubId};
-use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, RowChange, State, frame};
+use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, Record, RowChange, State, frame};
 
 const HEADER: usize = 16;
 
@@ -59,10 +59,13 @@ fn file_of(dir: &Path, holds: &str) -> PathBuf {
 }
 
 fn change_rows(dir: &Path, change: impl FnOnce(Vec<(DeliveryKey, ExceptionRow)>) -> RowChange) -> DeliveryKey {
-    let (state, _) = State::open(Arc::new(OsFiles), &dir.join("state"), START).unwrap();
+    let (mut state, _) = State::open(Arc::new(OsFiles), &dir.join("state"), START).unwrap();
     let view = state.reader().view;
     let change = change((1..=2).flat_map(|sub| view.exceptions(SubId(sub))).map(Result::unwrap).collect());
     view.apply(std::slice::from_ref(&change)).unwrap();
+    // The view is made durable with its ledger rows.
+    state.commit(&[Record::Started { at: START, barrier: None }]).unwrap();
+    state.store_ledger().unwrap();
     match change {
         RowChange::Put(key, _) | RowChange::Delete(key) => key,
     }
