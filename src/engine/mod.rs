@@ -20,6 +20,8 @@ mod lanes;
 mod messages;
 mod pool;
 mod putaway;
+#[cfg(test)]
+mod retention_tests;
 mod running;
 mod schedule;
 mod start;
@@ -29,5 +31,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod withdraw;
 
 pub use running::{Engine, EngineError, Stop};
