@@ -16,7 +16,7 @@ use crate::store::{Claim, DeliveryFacts, DeliveryKey, End, Origin, Record, RowNo
 
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
-pub const UNCOMMITTED_MAX: usize = 512;
+pub const UNCOMMITTED_MAX: usize = 1024;
 /// How long a suspect waits before it asks again for a place in the suspects' share of the pool.
 const SUSPECT_WAIT: Duration = Duration::from_millis(50);
 /// Longest time a receiver can ask for quiet.
