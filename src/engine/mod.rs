@@ -20,6 +20,8 @@ mod lanes;
 mod messages;
 mod pool;
 mod putaway;
+#[cfg(test)]
+mod retention_tests;
 mod running;
 mod schedule;
 #[cfg(test)]
@@ -31,5 +33,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod withdraw;
 
 pub use running::{Engine, EngineError, Stop};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::disk::{Disk, Which};
 use super::machine::{Take, Taken, spool};
 use super::receivers::Transmission;
-use crate::model::{Position, Timestamp};
-use crate::store::{Ledger, Record, Verdict};
+use crate::model::{Position, Seq, SubId, Timestamp};
+use crate::store::{End, Ledger, Record, Verdict};
 
 /// One line that a producer wrote.
 #[derive(Clone, Debug)]
@@ -21,8 +21,9 @@ pub struct Line {
     /// It must be accounted for. An unsynced line that nobody has seen loses this in a power cut.
     pub sure: bool,
     pub taken: u32,
-    /// Where it was taken in.
+    /// Where it was taken in, and under which number.
     pub position: Option<Position>,
+    pub seq: Seq,
     /// The lanes that took it, as bits.
     pub takers: u8,
 }
@@ -138,8 +139,15 @@ impl Judge {
         deliveries.filter_map(|id| self.sent.get(id)).any(|sent| sent.attempts.values().any(|seen| seen.1))
     }
 
-    /// Records became durable.
-    pub fn recorded(&mut self, records: &[Record]) -> Result<(), String> {
+    /// A delivery of `lane`, or all of them, needs no further account: it was ended on purpose.
+    fn excuse(&mut self, lane: Option<usize>, which: impl Fn(&str, &Line) -> bool) {
+        let bit = lane.map_or(0, |lane| 1 << lane);
+        let ended = self.lines.iter_mut().filter(|(id, line)| which(id, line));
+        ended.for_each(|(_, line)| line.takers &= !bit);
+    }
+
+    /// Records became durable. `lane_of` finds the lane of a subscription.
+    pub fn recorded(&mut self, records: &[Record], lane_of: &dyn Fn(SubId) -> Option<usize>) -> Result<(), String> {
         for record in records {
             match record {
                 Record::Attempted { facts, attempt, verdict, .. } => {
@@ -160,6 +168,18 @@ impl Judge {
                     if matches!(verdict, Verdict::Failed) && attempt.number > 2 {
                         self.reach("retries exhausted");
                     }
+                }
+                Record::Ended { key, facts, end: End::Cancelled, .. } => {
+                    self.reach("cancelled");
+                    self.excuse(lane_of(key.sub), |id, _| id == facts.event_id);
+                }
+                Record::Withdrawn { sub, .. } => {
+                    self.reach("withdrawn");
+                    self.excuse(lane_of(*sub), |_, _| true);
+                }
+                Record::Forgotten { key, .. } => {
+                    self.reach("forgotten with the history");
+                    self.excuse(lane_of(key.sub), |_, line| line.seq == key.seq);
                 }
                 Record::Ended { .. } => self.reach("ended without an attempt"),
                 Record::Purged { .. } => self.reach("segment purged"),
@@ -184,7 +204,7 @@ impl Judge {
 
     /// What was about to be taken in is taken in, durably.
     pub fn took_all(&mut self) -> Result<(), String> {
-        for Take { id, takers, position, .. } in std::mem::take(&mut self.about_to_take) {
+        for Take { id, takers, position, seq } in std::mem::take(&mut self.about_to_take) {
             let Some(line) = self.lines.get_mut(&id) else {
                 // A torn line is set aside, and has no id that can be read.
                 if takers == 0 {
@@ -201,6 +221,7 @@ impl Judge {
             line.taken += 1;
             line.sure = true;
             line.position = Some(position);
+            line.seq = seq;
             line.takers |= takers;
             if line.taken > 1 && line.is_event && !self.amnesia {
                 return Err(format!("event {id} was taken in twice"));

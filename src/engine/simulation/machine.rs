@@ -17,13 +17,14 @@ use crate::engine::boot::{Booted, boot};
 use crate::engine::catchup::{CatchUp, ReadRequest};
 use crate::engine::committer::{self, Outlets};
 use crate::engine::intake::accept;
-use crate::engine::messages::{Doubt, Entry, Routing, Then, ToScheduler};
+use crate::engine::messages::{Doubt, Entry, LaneCommand, Routing, Then, ToScheduler};
 use crate::engine::putaway::retain;
 use crate::engine::schedule::{Outbox, apply_lanes};
+use crate::engine::withdraw::{forget, withdraw};
 use crate::env::{Clock, Files, SteadyTime};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Next};
 use crate::model::{Event, Mode, Position, Seq, SubId, Subscription, Timestamp};
-use crate::store::{Limits, Opened, Record, State, Verdict};
+use crate::store::{DeliveryKey, Limits, Opened, Record, State, Verdict};
 
 pub type Wanted = Vec<(Arc<Subscription>, Arc<SimTarget>)>;
 
@@ -279,7 +280,7 @@ impl Machine {
         let reader = self.state.reader();
         let ledger = reader.ledger();
         let lane = ledger.lanes.get(&job.key.sub).ok_or("a delivery of an unknown subscription was started")?;
-        if self.inbox.is_empty() && (lane.paused.is_some() || lane.removed) {
+        if self.inbox.is_empty() && (lane.paused.is_some() || lane.removed.is_some()) {
             return Err(format!("a delivery of \"{}\" was started though it is paused or removed", lane.name));
         }
         Ok(())
@@ -356,9 +357,12 @@ impl Machine {
             Putaway::Second(wait, settled_below) if reached(&wait) => {
                 let now = ground.clock.now();
                 self.ingest.retire(settled_below, now).map_err(|error| Doubt(error.to_string()))?;
-                let records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
+                let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
+                let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
+                records.extend(cancelled);
                 if !records.is_empty() {
-                    self.push(records, Then::Nothing);
+                    self.running.retain(|sub| !gone.contains(sub));
+                    self.push(records, Then::Lanes(gone.into_iter().map(LaneCommand::Forget).collect()));
                 }
             }
             unready => {
@@ -367,6 +371,19 @@ impl Machine {
             }
         }
         Ok(true)
+    }
+
+    /// Rows that have stood still since before `before` are forgotten.
+    pub fn forget(&mut self, before: Timestamp, ground: &Ground) -> Result<(), Doubt> {
+        let scheduler = std::cell::RefCell::new(&mut self.scheduler);
+        let reserve = |key: DeliveryKey| {
+            let mut scheduler = scheduler.borrow_mut();
+            scheduler.reserve(key) || !scheduler.has(key.sub)
+        };
+        let (records, unchanged) = forget(&self.state.reader(), before, ground.clock.now(), reserve)?;
+        unchanged.into_iter().for_each(|key| self.scheduler.release(key));
+        self.push(records, Then::Nothing);
+        Ok(())
     }
 
     /// Everything is read, committed, sent and reported.

@@ -55,7 +55,8 @@ impl World {
         if removed.is_some_and(|files| files > 0) {
             self.judge.reach("history pruned");
         }
-        Ok(())
+        let before = self.ground.clock.now().minus(std::time::Duration::from_secs(3600));
+        self.guarded(|machine, ground| machine.forget(before, ground)).map(drop)
     }
 
     /// A clean stop: what is on its way ends, everything becomes durable.

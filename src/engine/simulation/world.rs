@@ -246,7 +246,12 @@ impl World {
         if let Some(machine) = &self.machine {
             let records =
                 std::mem::take(&mut *machine.observed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            self.judge.recorded(&records)?;
+            let reader = machine.state.reader();
+            let lane_of = |sub| {
+                let name = reader.ledger().lanes.get(&sub).map(|lane| lane.name.clone());
+                self.lanes.iter().position(|lane| Some(&lane.subscription.name) == name.as_ref())
+            };
+            self.judge.recorded(&records, &lane_of)?;
         }
         match ended {
             Ok(Ok(value)) => Ok(Some(value)),
@@ -392,7 +397,9 @@ impl World {
             let result = self.write(&id, &text, is_event, random);
             let synced = matches!(result, Ok(true));
             let sure = result.is_ok();
-            self.judge.lines.insert(id, Line { text, is_event, synced, sure, taken: 0, position: None, takers: 0 });
+            self.judge
+                .lines
+                .insert(id, Line { text, is_event, synced, sure, taken: 0, position: None, seq: 0, takers: 0 });
         }
     }
 
