@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
 use super::files::{SimClock, SimFiles};
-use super::mistakes::Mistake;
+use super::mistakes::{Mistake, spoil};
 use super::receivers::{Receivers, SimTarget};
 use super::script::Setting;
 use super::trees::SimTrees;
@@ -24,7 +24,7 @@ use crate::engine::withdraw::{forget, withdraw};
 use crate::env::{Clock, Files, SteadyTime};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Next};
 use crate::model::{Event, Mode, Position, Seq, SubId, Subscription, Timestamp};
-use crate::store::{DeliveryKey, Limits, Opened, Record, State, Verdict};
+use crate::store::{DeliveryKey, Limits, Opened, Record, State};
 
 pub type Wanted = Vec<(Arc<Subscription>, Arc<SimTarget>)>;
 
@@ -398,23 +398,6 @@ impl Machine {
 
     pub fn problems(&self) -> Vec<String> {
         self.ingest.problems().iter().map(|problem| format!("{}: {}", problem.path.display(), problem.detail)).collect()
-    }
-}
-
-/// Makes a mistake in what is about to be written.
-fn spoil(records: &mut Vec<Record>, mistake: Mistake, next_seq: u64) {
-    match mistake {
-        Mistake::NoClaims => records.retain(|record| !matches!(record, Record::Claimed { .. })),
-        Mistake::ExhaustedForgotten => records
-            .retain(|record| !matches!(record, Record::Attempted { verdict: Verdict::Failed, attempt, .. } if attempt.number > 1)),
-        Mistake::LowMarkTooHigh => {
-            for record in records {
-                if let Record::Attempted { low, .. } = record {
-                    *low = next_seq;
-                }
-            }
-        }
-        _ => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! Mistakes made on purpose: what the simulation must notice. Each is one that an engine of this kind could make.
 
+use crate::store::{Record, Verdict};
+
 /// One deliberate mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
@@ -63,4 +65,21 @@ impl Mistake {
         Self::WallClockDues,
         Self::PauseIgnored,
     ];
+}
+
+/// Makes a mistake in what is about to be written.
+pub fn spoil(records: &mut Vec<Record>, mistake: Mistake, next_seq: u64) {
+    match mistake {
+        Mistake::NoClaims => records.retain(|record| !matches!(record, Record::Claimed { .. })),
+        Mistake::ExhaustedForgotten => records
+            .retain(|record| !matches!(record, Record::Attempted { verdict: Verdict::Failed, attempt, .. } if attempt.number > 1)),
+        Mistake::LowMarkTooHigh => {
+            for record in records {
+                if let Record::Attempted { low, .. } = record {
+                    *low = next_seq;
+                }
+            }
+        }
+        _ => {}
+    }
 }

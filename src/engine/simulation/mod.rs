@@ -17,6 +17,7 @@ mod judge;
 mod machine;
 mod mistakes;
 mod operator;
+mod producers;
 mod receivers;
 mod script;
 mod shrink;
