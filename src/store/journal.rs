@@ -249,6 +249,8 @@ impl Journal {
                 break;
             }
             self.files.unlink(path).map_err(io_error("remove", path))?;
+            // One by one: a power cut must not bring an older file back and leave a gap behind it.
+            self.files.sync_dir(&self.dir).map_err(io_error("sync", &self.dir))?;
             total -= len;
             removed += 1;
         }

@@ -146,8 +146,21 @@ impl Judge {
         ended.for_each(|(_, line)| line.takers &= !bit);
     }
 
-    /// Records became durable. `lane_of` finds the lane of a subscription.
-    pub fn recorded(&mut self, records: &[Record], lane_of: &dyn Fn(SubId) -> Option<usize>) -> Result<(), String> {
+    /// Records are on their way that end deliveries on purpose; whether they arrive is not known if the engine dies. `lane_of`
+    /// finds the lane of a subscription.
+    pub fn ending(&mut self, records: &[Record], lane_of: &dyn Fn(SubId) -> Option<usize>) {
+        for record in records {
+            match record {
+                Record::Ended { key, facts, .. } => self.excuse(lane_of(key.sub), |id, _| id == facts.event_id),
+                Record::Withdrawn { sub, .. } => self.excuse(lane_of(*sub), |_, _| true),
+                Record::Forgotten { key, .. } => self.excuse(lane_of(key.sub), |_, line| line.seq == key.seq),
+                _ => {}
+            }
+        }
+    }
+
+    /// Records became durable.
+    pub fn recorded(&mut self, records: &[Record]) -> Result<(), String> {
         for record in records {
             match record {
                 Record::Attempted { facts, attempt, verdict, .. } => {
@@ -169,18 +182,9 @@ impl Judge {
                         self.reach("retries exhausted");
                     }
                 }
-                Record::Ended { key, facts, end: End::Cancelled, .. } => {
-                    self.reach("cancelled");
-                    self.excuse(lane_of(key.sub), |id, _| id == facts.event_id);
-                }
-                Record::Withdrawn { sub, .. } => {
-                    self.reach("withdrawn");
-                    self.excuse(lane_of(*sub), |_, _| true);
-                }
-                Record::Forgotten { key, .. } => {
-                    self.reach("forgotten with the history");
-                    self.excuse(lane_of(key.sub), |_, line| line.seq == key.seq);
-                }
+                Record::Ended { end: End::Cancelled, .. } => self.reach("cancelled"),
+                Record::Withdrawn { .. } => self.reach("withdrawn"),
+                Record::Forgotten { .. } => self.reach("forgotten with the history"),
                 Record::Ended { .. } => self.reach("ended without an attempt"),
                 Record::Purged { .. } => self.reach("segment purged"),
                 Record::Paused { .. } => self.reach("paused"),

@@ -93,6 +93,8 @@ pub struct Machine {
     outlets: Outlets<SimTarget>,
     inbox: Receiver<ToScheduler<SimTarget>>,
     pub observed: Arc<Mutex<Vec<Record>>>,
+    /// Records on their way that end deliveries on purpose.
+    pub ending: Vec<Record>,
     outbox: Outbox<SimTarget>,
     reads: VecDeque<ReadRequest>,
     reports: Vec<Report>,
@@ -156,6 +158,7 @@ impl Machine {
             outlets,
             inbox,
             observed,
+            ending: Vec::new(),
             outbox: Outbox::default(),
             reads: VecDeque::new(),
             reports: Vec::new(),
@@ -359,6 +362,7 @@ impl Machine {
                 self.ingest.retire(settled_below, now).map_err(|error| Doubt(error.to_string()))?;
                 let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
                 let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
+                self.ending.extend_from_slice(&cancelled);
                 records.extend(cancelled);
                 if !records.is_empty() {
                     self.running.retain(|sub| !gone.contains(sub));
@@ -382,6 +386,7 @@ impl Machine {
         };
         let (records, unchanged) = forget(&self.state.reader(), before, ground.clock.now(), reserve)?;
         unchanged.into_iter().for_each(|key| self.scheduler.release(key));
+        self.ending.extend_from_slice(&records);
         self.push(records, Then::Nothing);
         Ok(())
     }
