@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::messages::Doubt;
+use super::doubt::{Cause, Doubt};
 use crate::dispatch::{Input, Parked};
 use crate::ingest::{LogReader, ReadError};
 use crate::model::{Event, Extent, Seq, SubId, Timestamp};
@@ -35,7 +35,10 @@ impl EraFilters {
             return Ok(Some(filter.clone()));
         }
         let filter = CompiledFilter::compile(&era.filter)
-            .map_err(|error| Doubt(format!("the stored filter of subscription {} does not compile: {error}", sub.0)))?;
+            .map_err(|error| {
+            let reason = format!("the stored filter of subscription {} does not compile: {error}", sub.0);
+            Doubt { reason, cause: Cause::Io }
+        })?;
         let filter = Arc::new(filter);
         self.0.insert((sub, era.from_seq), filter.clone());
         Ok(Some(filter))
@@ -117,7 +120,7 @@ impl CatchUp {
                     next = extent.next_seq();
                     continue;
                 }
-                Err(error) => return Err(Doubt(error.to_string())),
+                Err(error) => return Err(error.into()),
             };
             let unread = events.partition_point(|event| event.seq < next);
             for event in &events[unread..] {
@@ -144,19 +147,18 @@ impl CatchUp {
     }
 
     fn read_due<T>(&mut self, sub: SubId, now: Timestamp, rows_max: usize) -> Result<Input<T>, Doubt> {
-        let doubt = |error: crate::store::ViewError| Doubt(error.to_string());
         let mut rows = Vec::new();
         let mut next_due = None;
         for parked in self.state.view.parked(sub) {
-            let (key, due) = parked.map_err(doubt)?;
+            let (key, due) = parked?;
             if due > now || rows.len() >= rows_max {
                 next_due = Some(due);
                 break;
             }
-            let Some(row) = self.state.view.exception(key).map_err(doubt)? else { continue };
+            let Some(row) = self.state.view.exception(key)? else { continue };
             let event = match self.log.event_at(row.facts.position, key.seq, row.facts.seen) {
                 Ok(event) => event,
-                Err(error @ ReadError::Io { .. }) => return Err(Doubt(error.to_string())),
+                Err(error @ ReadError::Io { .. }) => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
                     None

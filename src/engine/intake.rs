@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
+use super::doubt::Doubt;
 use super::lanes::plan;
-use super::messages::{Doubt, Entry, Reconfigure, Routing, Then, ToIntake};
+use super::messages::{Entry, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use crate::dispatch::Feed;
 use crate::env::Clock;
-use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
+use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
 use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
@@ -126,7 +127,7 @@ impl<T> Intake<T> {
         }
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
-        let tick = self.ingest.tick(now).map_err(|error| Doubt(error.to_string()))?;
+        let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
         for batch in tick.batches {
@@ -176,13 +177,12 @@ impl<T> Intake<T> {
             return Ok(());
         }
         let now = self.links.clock.now();
-        let doubt = |error: IngestError| Doubt(error.to_string());
         let settled_below = self.state.ledger().settled_below();
         // The rows of what was settled have reached the view once the committer has come this far.
         if !self.barrier() {
             return Ok(());
         }
-        self.ingest.retire(settled_below, now).map_err(doubt)?;
+        self.ingest.retire(settled_below, now)?;
         self.retain(settled_below, now)?;
         let mut status = lock(&self.links.status);
         status.sources = self.ingest.sources();

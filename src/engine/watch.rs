@@ -10,10 +10,19 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
 use super::messages::{Entry, Then};
+use super::room::Room;
 use super::running::Shared;
+use super::watchdog::{BEAT, Who};
 use crate::model::Timestamp;
 
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = BEAT;
+
+/// What the housekeeping thread is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HouseOrder {
+    Reload,
+    Stop,
+}
 
 type Marks = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
 
@@ -46,18 +55,26 @@ fn prune(shared: &Shared) {
 }
 
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
-pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) {
+pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+    let room = Room::new(shared.state.files.clone(), &shared.config());
+    loop {
+        let is_wanted = match orders.recv_timeout(LOOK) {
+            Ok(HouseOrder::Reload) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(HouseOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        };
+        shared.pulses.beat(Who::Housekeeping);
         shared.transport().close_idle();
+        room.take_ballast();
         looks += 1;
         if looks % LOOKS_PER_PRUNE == 0 {
             prune(shared);
         }
         let seen = marks(shared);
-        if seen != loaded && seen == last {
+        if is_wanted || (seen != loaded && seen == last) {
             let report = reload(shared);
             if report.applied {
                 tracing::info!("{}", report.message);

@@ -23,5 +23,5 @@ pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
 pub use state::{Opened, RowNotice, State, StateError, StateReader};
-pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
+pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
 pub use view::{View, ViewError};

@@ -163,7 +163,7 @@ fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<Mat
 /// the history of attempts knows.
 fn took(shared: &Shared, sub: SubId, event: &Event) -> Result<bool, ControlError> {
     let eras = shared.state.ledger().lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
-    if let Some(filter) = EraFilters::default().at(sub, &eras, event.seq).map_err(|doubt| internal(doubt.0))? {
+    if let Some(filter) = EraFilters::default().at(sub, &eras, event.seq).map_err(|doubt| internal(doubt.reason))? {
         return Ok(filter.matches(event));
     }
     let mut found =

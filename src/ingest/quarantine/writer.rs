@@ -72,7 +72,8 @@ impl QuarantineWriter {
 
     fn open_records(&mut self, segment: SegmentId) -> io::Result<Open> {
         let path = self.dir.join(file_name(segment));
-        let old = match self.files.read(&path) {
+        // What an earlier run could not make durable may be gone though it can still be read.
+        let old = match self.files.forget_cached(&path).and_then(|()| self.files.read(&path)) {
             Ok(old) => old,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.is_dir_dirty = true;
