@@ -160,7 +160,8 @@ fn read_log(
                 continue;
             }
             for event in events.iter().filter(|event| event.seq >= lane.low && !lane.passed.contains(&event.seq)) {
-                let filter = filters.at(*sub, &lane.eras, event.seq).map_err(|doubt| AuditError::Filter(doubt.reason))?;
+                let filter =
+                    filters.at(*sub, &lane.eras, event.seq).map_err(|doubt| AuditError::Filter(doubt.reason))?;
                 if filter.is_some_and(|filter| filter.matches(event)) {
                     *waiting.entry(*sub).or_insert(0) += 1;
                 }

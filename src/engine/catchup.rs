@@ -34,8 +34,7 @@ impl EraFilters {
         if let Some(filter) = self.0.get(&(sub, era.from_seq)) {
             return Ok(Some(filter.clone()));
         }
-        let filter = CompiledFilter::compile(&era.filter)
-            .map_err(|error| {
+        let filter = CompiledFilter::compile(&era.filter).map_err(|error| {
             let reason = format!("the stored filter of subscription {} does not compile: {error}", sub.0);
             Doubt { reason, cause: Cause::Io }
         })?;

@@ -25,6 +25,8 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 pub struct IntakeStatus {
     pub sources: Vec<SourceStatus>,
     pub problems: Vec<Problem>,
+    /// What is short on disk, while no more is taken than can be delivered.
+    pub shortage: Option<String>,
     /// The last look found nothing to read and nothing that will become readable by waiting.
     pub idle: bool,
     /// Batches taken so far.
@@ -143,6 +145,7 @@ impl<T> Intake<T> {
         }
         {
             let mut status = lock(&self.links.status);
+            status.shortage = self.ingest.shortage().map(str::to_owned);
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
         }

@@ -7,12 +7,9 @@ use std::sync::Arc;
 
 use super::doubt::Cause;
 use crate::config::Config;
-use crate::env::{Files, Space};
+use crate::env::Files;
+use crate::ingest::reserve_of;
 
-const MIB: u64 = 1 << 20;
-/// Kept free where the configuration does not say: a twentieth of the file system, between these.
-const RESERVE_MIN: u64 = 4 * MIB;
-const RESERVE_MAX: u64 = 64 * MIB;
 /// Shares of the reserve: what the ballast weighs, and what must be free to start again after the disk was full.
 const BALLAST_SHARE: u64 = 4;
 const START_SHARE: u64 = 8;
@@ -20,11 +17,6 @@ const START_SHARE: u64 = 8;
 const PROBE_BYTES: usize = 64 << 10;
 /// Descriptors that must be there to start again: the journal, the view, a few segments and sockets.
 const PROBE_FILES: usize = 64;
-
-/// The bytes to keep free on a file system.
-pub(super) fn reserve(configured: Option<u64>, space: Space) -> u64 {
-    configured.unwrap_or_else(|| (space.total_bytes / 20).clamp(RESERVE_MIN, RESERVE_MAX))
-}
 
 /// The disks below the state and the spool.
 pub(super) struct Room {
@@ -46,7 +38,7 @@ impl Room {
     /// Takes ballast on again when there is plenty of room for it.
     pub fn take_ballast(&self) {
         let Ok(space) = self.files.space(&self.state) else { return };
-        let reserve = reserve(self.reserve, space);
+        let reserve = reserve_of(self.reserve, space);
         let weight = reserve / BALLAST_SHARE;
         let is_aboard = self.files.stat(&self.ballast()).is_ok();
         if weight > 0 && !is_aboard && space.free_bytes >= reserve.saturating_add(2 * weight) {
@@ -74,7 +66,7 @@ impl Room {
 
     fn lacks_space(&self, dir: &Path) -> Option<String> {
         let space = self.files.space(dir).ok()?;
-        let wanted = reserve(self.reserve, space) / START_SHARE;
+        let wanted = reserve_of(self.reserve, space) / START_SHARE;
         if space.free_files == 0 {
             return Some(format!("no inodes are left on the file system of {}: remove files there", dir.display()));
         }

@@ -49,7 +49,9 @@ pub enum EngineError {
     Doubt(Doubt),
     #[error("start the thread \"{name}\": {source}")]
     Thread { name: &'static str, source: std::io::Error },
-    #[error("the thread \"{thread}\" has not moved for {seconds} s; if the disk is well, this is a bug, please report it")]
+    #[error(
+        "the thread \"{thread}\" has not moved for {seconds} s; if the disk is well, this is a bug, please report it"
+    )]
     Stuck { thread: &'static str, seconds: u64 },
 }
 

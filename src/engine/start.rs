@@ -34,6 +34,8 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings.max_line = usize::try_from(config.spool.max_line).unwrap_or(usize::MAX);
     settings.retention_age = config.spool.retention.age;
     settings.retention_size = config.spool.retention.size;
+    settings.reserve = config.state.reserve;
+    settings.beside = vec![config.state.dir.clone()];
     settings.logs = config
         .logs
         .iter()

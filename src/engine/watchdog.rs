@@ -83,7 +83,8 @@ impl Watchdog {
                 late = Some((who, *still));
             }
         }
-        let text = late.map(|(who, still)| format!("the thread \"{}\" has not moved for {} s", who.name(), still.as_secs()));
+        let text =
+            late.map(|(who, still)| format!("the thread \"{}\" has not moved for {} s", who.name(), still.as_secs()));
         let mut reported = lock(&pulses.late);
         match (&text, &*reported) {
             (Some(text), None) => tracing::warn!("{text}; a disk that hangs is the usual cause"),
@@ -92,7 +93,9 @@ impl Watchdog {
         }
         *reported = text;
         match late {
-            Some((who, still)) if still >= STUCK => Err(EngineError::Stuck { thread: who.name(), seconds: still.as_secs() }),
+            Some((who, still)) if still >= STUCK => {
+                Err(EngineError::Stuck { thread: who.name(), seconds: still.as_secs() })
+            }
             _ => Ok(()),
         }
     }

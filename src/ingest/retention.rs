@@ -1,4 +1,4 @@
-//! The end of archived segments: by age and by size, oldest first. Lines somebody still needs are kept apart first, so
+//! The end of archived segments: by age and by size, oldest first, and before their time when the disk is short. Lines somebody still needs are kept apart first, so
 //! one stuck delivery never holds a whole file.
 
 use std::collections::BTreeSet;
@@ -52,7 +52,7 @@ impl Ingest {
             };
             let is_over_age = now.since(oldest.since) >= self.settings.retention_age;
             let is_over_size = self.shelf.archived_bytes > self.settings.retention_size;
-            if !is_over_age && !is_over_size {
+            if !is_over_age && !is_over_size && !self.budget.wants_removals(self.files.as_ref()) {
                 break;
             }
             if self.take_back_if_grown(key, now, &mut dirs) {

@@ -22,6 +22,6 @@ pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
-pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
 pub use view::{View, ViewError};

@@ -14,10 +14,22 @@ use super::view::{Dirty, View, ViewError};
 use crate::env::Files;
 use crate::model::Timestamp;
 
-/// The view gets the ledger rows after this many records...
-const LEDGER_RECORDS_MAX: u64 = 20_000;
-/// ...and a checkpoint is written after this many.
-const CHECKPOINT_RECORDS: u64 = 400_000;
+/// How often what is in memory is written down, and how large a journal file grows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The view gets the ledger rows after this many records...
+    pub ledger_records: u64,
+    /// ...and a checkpoint is written after this many.
+    pub checkpoint_records: u64,
+    /// A journal file is closed when it has grown past this.
+    pub journal_file_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ledger_records: 20_000, checkpoint_records: 400_000, journal_file_bytes: 16 << 20 }
+    }
+}
 
 /// The state does not open, or durability is in doubt.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +106,7 @@ pub struct State {
     dirty: Dirty,
     checkpoint_dir: PathBuf,
     since_checkpoint: u64,
+    limits: Limits,
 }
 
 impl State {
@@ -104,7 +117,7 @@ impl State {
             |source| StateError::Io { action: "create the state directory", path: dir.to_owned(), source };
         files.create_dirs(dir, 0o700).map_err(create_error)?;
         let lock = StateLock::take(dir)?;
-        let (mut state, opened) = Self::open_unlocked(files, &SledTrees, dir, now)?;
+        let (mut state, opened) = Self::open_unlocked(files, &SledTrees, Limits::default(), dir, now)?;
         state.reader.lock = Some(Arc::new(lock));
         Ok((state, opened))
     }
@@ -113,6 +126,7 @@ impl State {
     pub fn open_unlocked(
         files: Arc<dyn Files>,
         trees: &dyn Trees,
+        limits: Limits,
         dir: &Path,
         now: Timestamp,
     ) -> Result<(Self, Opened), StateError> {
@@ -144,7 +158,7 @@ impl State {
         let mut dirty = Dirty::default();
         let mut failed = None;
         let start = ledger.lsn;
-        let (journal, report) = Journal::open(files.clone(), &journal_dir, start, |lsn, record| {
+        let (mut journal, report) = Journal::open(files.clone(), &journal_dir, start, |lsn, record| {
             opened.replayed += 1;
             if let Some(change) = note(&mut ledger, &mut dirty, lsn, &record)
                 && failed.is_none()
@@ -152,6 +166,7 @@ impl State {
                 failed = view.apply(&[change]).err();
             }
         })?;
+        journal.file_bytes_max = limits.journal_file_bytes;
         if let Some(error) = failed {
             return Err(error.into());
         }
@@ -164,7 +179,7 @@ impl State {
         let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, lock: None };
         let since_checkpoint =
             reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint };
+        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
         state.store_ledger()?;
         Ok((state, opened))
     }
@@ -194,10 +209,10 @@ impl State {
         }
         self.reader.view.apply(&changes)?;
         self.since_checkpoint += records.len() as u64;
-        if self.dirty.records >= LEDGER_RECORDS_MAX {
+        if self.dirty.records >= self.limits.ledger_records {
             self.store_ledger()?;
         }
-        if self.since_checkpoint >= CHECKPOINT_RECORDS {
+        if self.since_checkpoint >= self.limits.checkpoint_records {
             self.checkpoint()?;
         }
         Ok(changes.into_iter().map(notice).collect())

@@ -35,12 +35,17 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         kept_bytes: ledger.extents.iter().map(|extent| extent.end - extent.start).sum(),
         quarantined: ledger.spool.quarantined,
     };
+    let state = match (&doubt, &intake.shortage) {
+        (Some(_), _) => "stopped",
+        (None, Some(_)) => "degraded",
+        (None, None) => "running",
+    };
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: shared.started_at,
-        state: if doubt.is_some() { "stopped" } else { "running" }.to_owned(),
-        state_reason: doubt.map(|doubt| doubt.reason),
+        state: state.to_owned(),
+        state_reason: doubt.map(|doubt| doubt.reason).or(intake.shortage),
         config: ConfigStatus {
             path: shared.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             loaded_at,
@@ -85,6 +90,7 @@ pub fn readiness(shared: &Shared) -> Readiness {
     let checks = vec![
         check("durability", lock(&shared.doubt).as_ref().map(|doubt| doubt.reason.clone())),
         check("dispatch", shared.ask(|_| ()).is_none().then(|| "the scheduler has stopped".to_owned())),
+        check("space", lock(&shared.intake_status).shortage.clone()),
         check("threads", shared.pulses.late()),
         check("spool", listed.err().map(|error| format!("{} cannot be listed: {error}", inbox.display()))),
     ];
