@@ -43,6 +43,8 @@ pub struct Links<T> {
     #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
     pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
+    /// Told when something was removed from the disk.
+    pub removed: Box<dyn Fn() + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
     pub audits: Arc<RwLock<()>>,
 }
@@ -199,6 +201,7 @@ impl<T> Intake<T> {
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
         let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         if !records.is_empty() {
+            (self.links.removed)();
             let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
         }
         Ok(())

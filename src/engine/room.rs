@@ -1,17 +1,22 @@
-//! Room on disk: how much is kept free, the ballast that is thrown off when it is gone all the same, and whether there is
-//! enough again to go on.
+//! Room on disk: what is held for our own records, and whether there is enough again to go on after the disk was full.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::doubt::Cause;
+use super::running::lock;
 use crate::config::Config;
 use crate::env::Files;
 use crate::ingest::reserve_of;
 
-/// Shares of the reserve: what the ballast weighs, and what must be free to start again after the disk was full.
-const BALLAST_SHARE: u64 = 4;
+/// Shares of the reserve that are held behind the end of the newest journal file (no more than such a file grows to) and of
+/// the view (no less than two of the pieces in which sled grows).
+const JOURNAL_SHARE: u64 = 2;
+const JOURNAL_BYTES_MAX: u64 = 16 << 20;
+const VIEW_SHARE: u64 = 16;
+const VIEW_BYTES_MIN: u64 = 1 << 20;
+/// This share of the reserve must be free to start again after the disk was full.
 const START_SHARE: u64 = 8;
 /// What is written for a try.
 const PROBE_BYTES: usize = 64 << 10;
@@ -24,36 +29,50 @@ pub(super) struct Room {
     state: PathBuf,
     spool: PathBuf,
     reserve: Option<u64>,
+    /// Journal files that were finished when last looked.
+    held: Mutex<Vec<PathBuf>>,
 }
 
 impl Room {
     pub fn new(files: Arc<dyn Files>, config: &Config) -> Self {
-        Self { files, state: config.state.dir.clone(), spool: config.spool.dir.clone(), reserve: config.state.reserve }
+        let (state, spool) = (config.state.dir.clone(), config.spool.dir.clone());
+        Self { files, state, spool, reserve: config.state.reserve, held: Mutex::default() }
     }
 
-    fn ballast(&self) -> PathBuf {
-        self.state.join("ballast")
-    }
-
-    /// Takes ballast on again when there is plenty of room for it.
-    pub fn take_ballast(&self) {
+    /// Has the disk hold room for what journal and view append next, so that others who fill the disk cannot keep outcomes
+    /// from being recorded. What is delivered can then be removed, which makes room for the rest.
+    pub fn hold(&self) {
         let Ok(space) = self.files.space(&self.state) else { return };
         let reserve = reserve_of(self.reserve, space);
-        let weight = reserve / BALLAST_SHARE;
-        let is_aboard = self.files.stat(&self.ballast()).is_ok();
-        if weight > 0 && !is_aboard && space.free_bytes >= reserve.saturating_add(2 * weight) {
-            if let Err(error) = self.files.set_apart(&self.ballast(), weight) {
-                tracing::debug!(%error, "no ballast could be set apart");
-                let _ = self.files.unlink(&self.ballast());
+        let hold = |path: &Path, len: u64| {
+            if let Err(error) = self.files.hold_room(path, len) {
+                tracing::debug!(path = %path.display(), %error, "no room could be held");
+            }
+        };
+        if reserve == 0 {
+            return;
+        }
+        hold(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
+        let mut journal = self.journal_files();
+        if let Some(newest) = journal.pop() {
+            hold(&newest, (reserve / JOURNAL_SHARE).min(JOURNAL_BYTES_MAX));
+        }
+        // What was held for a file that is finished now is given back.
+        let mut last = lock(&self.held);
+        let finished = std::mem::replace(&mut *last, journal);
+        for path in last.iter().filter(|path| !finished.contains(path)) {
+            if let Err(error) = self.files.stat(path).and_then(|stat| self.files.truncate(path, stat.len)) {
+                tracing::debug!(path = %path.display(), %error, "held room could not be given back");
             }
         }
     }
 
-    /// Throws the ballast off, so that outcomes can be recorded on a disk that others have filled.
-    pub fn drop_ballast(&self) {
-        if self.files.unlink(&self.ballast()).is_ok() {
-            tracing::warn!(path = %self.ballast().display(), "the disk is full: the ballast is given up");
-        }
+    /// Oldest first.
+    fn journal_files(&self) -> Vec<PathBuf> {
+        let dir = self.state.join("journal");
+        let mut found: Vec<_> = self.files.list(&dir).into_iter().flatten().map(|entry| dir.join(entry.name)).collect();
+        found.sort();
+        found
     }
 
     /// Why it is too early to start again, if it is. Asked for a doubt whose cause passes.

@@ -12,6 +12,7 @@ use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::room::Room;
 use super::target::{Target, targets, transport};
 use super::watch::HouseOrder;
 use super::watchdog::Pulses;
@@ -70,6 +71,7 @@ pub(super) struct Shared {
     pub intake_status: Arc<Mutex<IntakeStatus>>,
     pub doubt: Mutex<Option<Doubt>>,
     pub pulses: Pulses,
+    pub room: Room,
     pub live: LiveHub,
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,

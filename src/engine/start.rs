@@ -15,6 +15,7 @@ use super::doubt::Doubt;
 use super::intake::{Intake, IntakeStatus, Links};
 use super::messages::{LaneCommand, ToScheduler};
 use super::pool::Pool;
+use super::room::Room;
 use super::running::{Engine, EngineError, Parts, Shared, Threads, lock};
 use super::schedule::schedule;
 use super::target::{Target, targets, transport};
@@ -104,6 +105,7 @@ impl Parts {
         let (stop, stops) = unbounded();
         let watch = Watch::start(&watched, wake.clone());
 
+        let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,
             config: RwLock::new(Arc::new(config)),
@@ -117,6 +119,7 @@ impl Parts {
             intake_status: Arc::new(Mutex::new(IntakeStatus::default())),
             doubt: Mutex::new(None),
             pulses: Pulses::default(),
+            room,
             live: front.live.clone(),
             intake: to_intake,
             entries: to_committer,
@@ -127,6 +130,7 @@ impl Parts {
         });
         // Before the first thread: a port in use must not stop an engine that is already sending.
         front.listen(&shared.config())?;
+        shared.room.hold();
         let guard = Guard { shared: shared.clone(), stop };
 
         let pool = {
@@ -189,6 +193,10 @@ impl Parts {
                 wake: woken,
                 waker: wake.clone(),
                 requests: intake_inbox,
+                removed: {
+                    let shared = shared.clone();
+                    Box::new(move || shared.room.hold())
+                },
                 audits: shared.audits.clone(),
             };
             let mut intake = Intake::new(ingest, reader, running, links);

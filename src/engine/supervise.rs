@@ -51,12 +51,9 @@ fn passing(error: &EngineError) -> Option<Doubt> {
     (is_machine && doubt.cause.passes()).then_some(doubt)
 }
 
-/// Waits until the cause is gone, giving up the ballast if that is what helps. `false`: told to stop.
+/// Waits until the cause is gone. `false`: told to stop.
 fn wait_for_room(config: &Config, cause: Cause, orders: &Receiver<Order>, told: &dyn Fn(&str)) -> bool {
     let room = Room::new(Arc::new(OsFiles), config);
-    if cause == Cause::Space {
-        room.drop_ballast();
-    }
     let mut last = String::new();
     while let Some(lacking) = room.lacks(cause) {
         if lacking != last {

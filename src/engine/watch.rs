@@ -10,7 +10,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
 use super::messages::{Entry, Then};
-use super::room::Room;
 use super::running::Shared;
 use super::watchdog::{BEAT, Who};
 use crate::model::Timestamp;
@@ -59,7 +58,6 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
-    let room = Room::new(shared.state.files.clone(), &shared.config());
     loop {
         let is_wanted = match orders.recv_timeout(LOOK) {
             Ok(HouseOrder::Reload) => true,
@@ -68,7 +66,7 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) {
         };
         shared.pulses.beat(Who::Housekeeping);
         shared.transport().close_idle();
-        room.take_ballast();
+        shared.room.hold();
         looks += 1;
         if looks % LOOKS_PER_PRUNE == 0 {
             prune(shared);

@@ -122,8 +122,8 @@ pub trait Files: Send + Sync {
     fn space(&self, path: &Path) -> io::Result<Space> {
         Ok(Space { free_bytes: self.free_bytes(path)?, total_bytes: u64::MAX, free_files: u64::MAX })
     }
-    /// Makes the file at `path` hold `len` bytes of disk and no content, to be given back by removing it.
-    fn set_apart(&self, _path: &Path, _len: u64) -> io::Result<()> {
+    /// Has the disk hold `len` bytes for what is appended to the file at `path` next; its length stays as it is.
+    fn hold_room(&self, _path: &Path, _len: u64) -> io::Result<()> {
         Ok(())
     }
     /// Makes the file at `path` durable and has the kernel forget what it keeps of it in memory, so that the next read
@@ -285,9 +285,9 @@ impl Files for OsFiles {
         sys::space(path)
     }
 
-    fn set_apart(&self, path: &Path, len: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        sys::allocate(&file, len)
+    fn hold_room(&self, path: &Path, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        sys::hold_room(&file, file.metadata()?.len(), len)
     }
 
     fn forget_cached(&self, path: &Path) -> io::Result<()> {

@@ -27,9 +27,9 @@ pub(super) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// Reserves `len` bytes of disk for `file`.
-pub(super) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len).map_err(io::Error::from)
+/// Reserves `len` bytes of disk for `file` from `offset` on, which may lie behind its end.
+pub(super) fn hold_room(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, offset, len).map_err(io::Error::from)
 }
 
 /// Drops the clean pages of `file` from the page cache (posix_fadvise(2), `POSIX_FADV_DONTNEED`).

@@ -30,7 +30,7 @@ fn on_a_full_disk_what_is_taken_goes_on_and_what_is_delivered_makes_room() {
     rig.settle();
     assert_eq!(retire(&mut rig), 1);
     append(&rig.inbox("b.ndjson"), lines(2, 4));
-    rig.tick();
+    rig.run(Duration::from_millis(500));
     // Nothing is so large that this much is free, and a quarter of it is: claims stop, removals do not.
     let free = OsFiles.free_bytes(&rig.spool()).unwrap();
     rig.settings.reserve = Some(free * 2);

@@ -1,0 +1,1 @@
+//! Signals, limits and a second instance.
