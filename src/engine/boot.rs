@@ -1,7 +1,7 @@
 //! From what is on disk to parts that are ready to run: settles what a crash left, and puts the configured subscriptions in
 //! force. No thread is started and nothing is sent here.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::intake::{count_past, decode_cursor};
@@ -41,7 +41,7 @@ pub(super) fn boot<T>(
     let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
     let mut records = vec![Record::Started { at: now, barrier }];
     records.extend(settle_claims(&reader.ledger()));
-    let kept: BTreeSet<SegmentId> = reader.ledger().extents.iter().map(|extent| extent.segment).collect();
+    let kept = reader.ledger().extents.segments();
     for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
         tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
         records.push(Record::Purged { segment, at: now });
@@ -64,11 +64,11 @@ pub(super) fn boot<T>(
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
     let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
-    for extent in &ledger.extents {
-        let end = consumed.entry(extent.segment).or_default();
-        *end = extent.end.max(*end);
+    for (segment, end) in ledger.extents.ends() {
+        let known = consumed.entry(segment).or_default();
+        *known = end.max(*known);
     }
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
-    let last_segment = ledger.extents.iter().map(|extent| extent.segment).max();
+    let last_segment = consumed.keys().max().copied();
     Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
 }

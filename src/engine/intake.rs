@@ -11,7 +11,7 @@ use super::lanes::plan;
 use super::messages::{Entry, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use crate::dispatch::Feed;
-use crate::env::Clock;
+use crate::env::{Clock, SteadyTime};
 use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
 use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
@@ -36,6 +36,8 @@ pub struct IntakeStatus {
 /// The intake's ties to the rest of the engine.
 pub struct Links<T> {
     pub clock: Arc<dyn Clock>,
+    /// The time by which the archive ages: setting the clock empties it no more than it keeps it.
+    pub steady: Arc<Mutex<SteadyTime>>,
     pub routing: Arc<Mutex<Routing>>,
     pub status: Arc<Mutex<IntakeStatus>>,
     pub entries: Sender<Entry<T>>,
@@ -109,9 +111,11 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
 /// Counts the kept events from `from` on that `filter` takes.
 pub fn count_past(ledger: &Ledger, log: &LogReader, filter: &CompiledFilter, from: Seq) -> Result<u64, String> {
     let mut count = 0;
-    for extent in ledger.extents.iter().filter(|extent| extent.events > 0 && extent.next_seq() > from) {
-        let events = log.read(extent, from).map_err(|error| error.to_string())?;
-        count += events.iter().filter(|event| filter.matches(event)).count() as u64;
+    let mut next = from;
+    while let Some(group) = ledger.extents.group_from(next) {
+        let events = log.read_all(&group).map_err(|error| error.to_string())?;
+        count += events.iter().filter(|event| event.seq >= next && filter.matches(event)).count() as u64;
+        next = group.last().map_or(next, Extent::next_seq);
     }
     Ok(count)
 }
@@ -181,7 +185,7 @@ impl<T> Intake<T> {
         if !self.barrier() {
             return Ok(());
         }
-        let now = self.links.clock.now();
+        let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
         let settled_below = self.state.ledger().settled_below();
         // The rows of what was settled have reached the view once the committer has come this far.
         if !self.barrier() {

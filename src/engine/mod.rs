@@ -18,6 +18,8 @@ mod committer;
 mod control;
 mod desk;
 mod doubt;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod intake;
 mod lanes;
 mod messages;

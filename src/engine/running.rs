@@ -19,7 +19,7 @@ use super::watchdog::Pulses;
 use crate::admin::LiveHub;
 use crate::config::Config;
 use crate::dispatch::{Job, Scheduler};
-use crate::env::Clock;
+use crate::env::{Clock, SteadyTime};
 use crate::http::UreqTransport;
 use crate::ingest::LogReader;
 use crate::model::Timestamp;
@@ -63,6 +63,8 @@ pub(super) struct Shared {
     pub loaded_at: Mutex<Timestamp>,
     pub started_at: Timestamp,
     pub clock: Arc<dyn Clock>,
+    /// The time by which retries are due.
+    pub steady: Arc<Mutex<SteadyTime>>,
     /// Replaced when the network settings change.
     pub transport: RwLock<Arc<UreqTransport>>,
     pub state: StateReader,
@@ -95,6 +97,11 @@ impl Shared {
 
     pub fn transport(&self) -> Arc<UreqTransport> {
         self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time as the schedules see it; it takes no part in steps of the wall clock.
+    pub fn schedule_now(&self) -> Timestamp {
+        lock(&self.steady).at(self.clock.now(), self.clock.monotonic())
     }
 
     /// Asks the scheduler thread for a value; `None` when it has stopped.
@@ -142,11 +149,8 @@ impl Shared {
         if !before.idle || self.commit(Vec::new(), Then::Nothing).is_err() {
             return false;
         }
-        let clock = self.clock.clone();
-        let drained = self.ask(move |scheduler| {
-            let now = clock.now();
-            scheduler.drained(now, now.plus(SOON))
-        });
+        let now = self.schedule_now();
+        let drained = self.ask(move |scheduler| scheduler.drained(now, now.plus(SOON)));
         let drained = drained.unwrap_or(false);
         let after = lock(&self.intake_status);
         drained && after.idle && after.batches == before.batches

@@ -12,7 +12,6 @@ use super::running::Shared;
 use super::target::Target;
 use super::watchdog::{BEAT, Who};
 use crate::dispatch::{Action, Job, Scheduler};
-use crate::env::SteadyTime;
 use crate::model::Timestamp;
 use crate::store::Record;
 
@@ -64,8 +63,7 @@ pub(super) fn schedule(
 ) {
     let clock = &*shared.clock;
     let mut outbox = Outbox::default();
-    let mut steady = SteadyTime::default();
-    let mut now = || steady.at(clock.now(), clock.monotonic());
+    let now = || shared.schedule_now();
     let mut wake_at = Some(now());
     loop {
         let lanes_wait = wake_at.map(|at| at.since(now()));

@@ -23,9 +23,10 @@ use super::watch;
 use super::watchdog::{BEAT, Pulses, Who};
 use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
-use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
+use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
-use crate::store::{Opened, State};
+use crate::model::Timestamp;
+use crate::store::{Ledger, Opened, State};
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
@@ -68,6 +69,12 @@ fn report(opened: &Opened) {
     }
 }
 
+/// The latest moment at which something happened, as far as the books know.
+fn last_known(ledger: &Ledger) -> Timestamp {
+    let attempts = ledger.lanes.values().flat_map(|lane| [lane.counters.last_success_at, lane.counters.last_error_at]);
+    attempts.chain([ledger.extents.last_seen()]).flatten().max().unwrap_or_default()
+}
+
 impl Engine {
     /// Starts an engine on the real machine. `config_path` is what a reload loads again.
     pub fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, EngineError> {
@@ -105,6 +112,8 @@ impl Parts {
         let (stop, stops) = unbounded();
         let watch = Watch::start(&watched, wake.clone());
 
+        // The clock may have been set back while nothing ran: what is due was noted by the clock of then.
+        let steady = SteadyTime::starting(now.max(last_known(&reader.ledger())), now, clock.monotonic());
         let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,
@@ -112,6 +121,7 @@ impl Parts {
             loaded_at: Mutex::new(now),
             started_at: now,
             clock: clock.clone(),
+            steady: Arc::new(Mutex::new(steady)),
             transport: RwLock::new(transport),
             state: reader.clone(),
             log: log.clone(),
@@ -139,7 +149,11 @@ impl Parts {
                 let report = |ran| {
                     let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
                 };
-                let run = || worker::run(job, &*shared.transport(), &*shared.clock, report);
+                let run = || {
+                    #[cfg(debug_assertions)]
+                    super::failpoint::reached("worker");
+                    worker::run(job, &*shared.transport(), &*shared.clock, report)
+                };
                 // An attempt catches its own panics; beyond it nobody knows what became of the job.
                 if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
                     guard.panicked("worker");
@@ -187,6 +201,7 @@ impl Parts {
         let intake = guard.spawn(Who::Intake, {
             let links = Links {
                 clock: clock.clone(),
+                steady: shared.steady.clone(),
                 routing: shared.routing.clone(),
                 status: shared.intake_status.clone(),
                 entries: shared.entries.clone(),

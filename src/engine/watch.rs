@@ -49,7 +49,7 @@ const LOOKS_PER_PRUNE: u64 = 60;
 
 fn prune(shared: &Shared) {
     let history = &shared.config().delivery.history;
-    let before = shared.clock.now().minus(history.age);
+    let before = shared.schedule_now().minus(history.age);
     let _ = shared.entries.send(Entry::new(Vec::new(), Then::Prune { bytes_max: history.size, before }));
 }
 

@@ -53,6 +53,8 @@ impl Pulses {
     /// Counted by the thread itself, in its loop.
     pub fn beat(&self, who: Who) {
         self.beats[who as usize].fetch_add(1, Ordering::Relaxed);
+        #[cfg(debug_assertions)]
+        super::failpoint::reached(who.name());
     }
 
     /// A sentence about a thread that does not move, for health.

@@ -28,6 +28,7 @@ mod quarantine;
 mod reader;
 mod record;
 mod remnant;
+mod reread;
 mod resume;
 mod retention;
 mod retire;

@@ -32,7 +32,11 @@ const KEPT_BUFFER: usize = 1 << 20;
 /// Streams looked at per tick.
 const TICK_STREAMS: usize = 512;
 
-/// A time that never goes back: the sum of the steps of the wall clock, backward ones left out.
+/// No tick is this late but after the clock was set, or after the process was stopped.
+const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// A time that passes evenly whatever happens to the clock: the sum of the steps of the wall clock, backward ones left out
+/// and large ones cut short.
 #[derive(Default)]
 struct EngineTime {
     last: Option<Timestamp>,
@@ -41,7 +45,7 @@ struct EngineTime {
 
 impl EngineTime {
     fn advance(&mut self, now: Timestamp) -> Duration {
-        self.at += self.last.map_or(Duration::ZERO, |last| now.since(last));
+        self.at += self.last.map_or(Duration::ZERO, |last| now.since(last).min(STEP_MAX));
         self.last = Some(now);
         self.at
     }

@@ -5,6 +5,8 @@
 //! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
 
 mod checkpoint;
+mod chunk;
+mod extents;
 pub mod frame;
 mod history;
 mod journal;
@@ -16,6 +18,7 @@ mod state;
 mod tree;
 mod view;
 
+pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
 pub use lock::LockError;

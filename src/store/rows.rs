@@ -2,9 +2,9 @@
 //! checksummed bincode, because sled can return inconsistent data without an error after media damage.
 //!
 //! ```text
-//!   m                                          -> Meta            how far the ledger rows reach
+//!   m2                                         -> Meta            how far the ledger rows reach
 //!   l | sub u32                                -> LaneState       one per subscription
-//!   e | segment u128 | start u64               -> Extent          one per kept stretch of the log
+//!   k | number u64                             -> Chunk           some hundred kept stretches of the log
 //!   s | source name                            -> bytes           where a tailed file stands
 //!   x | sub u32 | seq u64 | replay u32         -> ExceptionRow    parked, failed and unknown deliveries
 //!   d | sub u32 | due i64 | seq | replay       -> nothing         the parked ones by due time
@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::record::{self, DeliveryKey, ExceptionRow};
-use crate::model::{Extent, Position, SegmentId, SubId, Timestamp};
+use crate::model::{Position, SegmentId, SubId, Timestamp};
 
 /// How far the ledger rows of the view reach.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,9 +30,10 @@ pub(super) struct Meta {
     pub barrier: Option<SegmentId>,
 }
 
-pub(super) const META: &[u8] = b"m";
+/// A view of an older layout has none, and is built again from the journal.
+pub(super) const META: &[u8] = b"m2";
 pub(super) const LANES: &[u8] = b"l";
-pub(super) const EXTENTS: &[u8] = b"e";
+pub(super) const CHUNKS: &[u8] = b"k";
 pub(super) const SOURCES: &[u8] = b"s";
 pub(super) const EXCEPTIONS: &[u8] = b"x";
 
@@ -67,12 +68,8 @@ pub(super) fn lane_key(sub: SubId) -> Vec<u8> {
     key(b'l', &[&sub.0.to_be_bytes()])
 }
 
-pub(super) fn extent_key(extent: &Extent) -> Vec<u8> {
-    key(b'e', &[&extent.segment.0.to_be_bytes(), &extent.start.to_be_bytes()])
-}
-
-pub(super) fn extents_of(segment: SegmentId) -> Vec<u8> {
-    key(b'e', &[&segment.0.to_be_bytes()])
+pub(super) fn chunk_key(number: u64) -> Vec<u8> {
+    key(b'k', &[&number.to_be_bytes()])
 }
 
 pub(super) fn source_key(source: &str) -> Vec<u8> {

@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunk::Chunk;
+use super::extents::Extents;
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows::{self, Meta, RowError};
@@ -111,13 +113,15 @@ impl View {
             let sub = sub.ok_or_else(|| RowError("a lane's key is too short".into()))?;
             ledger.lanes.insert(SubId(sub), rows::unseal(&value)?);
         }
-        let mut extents = Vec::new();
-        for item in self.0.scan(rows::EXTENTS) {
-            extents.push(rows::unseal::<crate::model::Extent>(&item?.1)?);
+        let mut chunks = Vec::new();
+        for item in self.0.scan(rows::CHUNKS) {
+            let chunk: Chunk = rows::unseal(&item?.1)?;
+            if !chunk.is_whole() {
+                return Err(RowError(format!("chunk {} of the extents does not read back", chunk.number)).into());
+            }
+            chunks.push(chunk);
         }
-        // An extent without events has the number of the next one: it stands before the extent that holds that.
-        extents.sort_by_key(|extent| (extent.first_seq, extent.events > 0, extent.segment, extent.start));
-        ledger.extents = extents.into();
+        ledger.extents = Extents::of_chunks(chunks);
         for item in self.0.scan(rows::SOURCES) {
             let (key, value) = item?;
             ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
@@ -162,14 +166,10 @@ impl View {
                 batch.insert(rows::lane_key(*sub), rows::seal(lane));
             }
         }
-        for segment in &dirty.purged {
-            for item in self.0.scan(&rows::extents_of(*segment)) {
-                batch.remove(item?.0);
-            }
-        }
-        for extent in &dirty.extents {
-            if !dirty.purged.contains(&extent.segment) {
-                batch.insert(rows::extent_key(extent), rows::seal(extent));
+        for number in &dirty.chunks {
+            match ledger.extents.chunk(*number) {
+                Some(chunk) => batch.insert(rows::chunk_key(*number), rows::seal(chunk)),
+                None => batch.remove(rows::chunk_key(*number)),
             }
         }
         for source in &dirty.sources {
@@ -259,8 +259,8 @@ impl View {
 #[derive(Debug, Default)]
 pub struct Dirty {
     pub lanes: std::collections::BTreeSet<SubId>,
-    pub extents: Vec<crate::model::Extent>,
-    pub purged: std::collections::BTreeSet<SegmentId>,
+    /// Numbers of chunks of extents.
+    pub chunks: std::collections::BTreeSet<u64>,
     pub sources: std::collections::BTreeSet<String>,
     /// Records since then.
     pub records: u64,

@@ -9,8 +9,8 @@ use crate::engine::watch::changed_since;
 
 pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let subscriptions = subscriptions::all(shared)?;
-    let clock = shared.clock.clone();
-    let lanes = shared.ask(move |scheduler| scheduler.status(clock.now())).unwrap_or_default();
+    let now = shared.schedule_now();
+    let lanes = shared.ask(move |scheduler| scheduler.status(now)).unwrap_or_default();
     let intake = lock(&shared.intake_status).clone();
     let doubt = lock(&shared.doubt).clone();
     let loaded_at = *lock(&shared.loaded_at);
@@ -30,9 +30,9 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     }
     let spool = SpoolStatus {
         behind_bytes: intake.sources.iter().map(|source| source.bytes_behind).sum(),
-        last_event_at: ledger.extents.iter().rev().find(|extent| extent.events > 0).map(|extent| extent.seen),
+        last_event_at: ledger.extents.last_seen(),
         events: ledger.spool.events,
-        kept_bytes: ledger.extents.iter().map(|extent| extent.end - extent.start).sum(),
+        kept_bytes: ledger.extents.bytes(),
         quarantined: ledger.spool.quarantined,
     };
     let state = match (&doubt, &intake.shortage) {

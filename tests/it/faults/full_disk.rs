@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::tools::{Disk, Met, PATIENCE, Producer, SURE, judge, names, produce, readiness, scenario, skip};
-use crate::support::{Sink, wait_until};
+use crate::support::{Sink, number, wait_until};
 
 const PRODUCERS: usize = 4;
 const NEEDS_TMPFS: &str = "the right to mount a tmpfs (root)";
 
 fn count() -> usize {
-    std::env::var("SPOOLHOOK_FULL_DISK_EVENTS").map_or(2_000, |text| text.parse().expect("a number"))
+    number("SPOOLHOOK_FULL_DISK_EVENTS", 2_000) as usize
 }
 
 fn start_producers(spool: &std::path::Path, count: usize, met: &Arc<Met>) -> (Vec<Producer>, BTreeSet<String>) {
@@ -39,7 +39,7 @@ fn a_disk_that_fills_is_waited_out_and_nothing_is_lost() {
         said = readiness(&scenario);
         said.0 == 503
     });
-    assert!(is_told && said.1.contains("KiB are free") || said.1.contains("No space"), "{said:?}");
+    assert!(is_told && (said.1.contains("KiB are free") || said.1.contains("No space")), "{said:?}");
     std::fs::remove_file(junk).unwrap();
     for producer in producers {
         producer.finish();

@@ -75,6 +75,10 @@ impl Engine {
         self.child.id()
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("ask for the engine's exit").is_some()
+    }
+
     /// Waits for its end, and the exit code; of a command it runs under, what that makes of it.
     pub fn ended(&mut self, at_most: Duration) -> Option<i32> {
         let mut exit = None;
@@ -83,6 +87,13 @@ impl Engine {
             exit.is_some()
         });
         exit.unwrap_or_else(|| panic!("the engine has not ended; its log ends with\n{}", self.log_end())).code()
+    }
+
+    /// Its resident memory.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("a running process has memory")
     }
 
     /// An engine never ends by itself.
