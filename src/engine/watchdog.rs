@@ -75,18 +75,22 @@ impl Watchdog {
     /// Looks at `now`, by the monotonic clock. An error says which thread is stuck.
     pub fn look(&mut self, pulses: &Pulses, now: Duration) -> Result<(), EngineError> {
         let gap = now.saturating_sub(self.last.replace(now).unwrap_or(now)).min(LOOK_MAX);
-        let mut late: Option<(Who, Duration)> = None;
+        let mut late: Vec<(Who, Duration)> = Vec::new();
         for who in Who::ALL {
             let beats = pulses.beats[who as usize].load(Ordering::Relaxed);
             let (known, still) = &mut self.seen[who as usize];
             *still = if beats == *known { *still + gap } else { Duration::ZERO };
             *known = beats;
-            if *still >= REPORTED && late.is_none_or(|(_, longest)| *still > longest) {
-                late = Some((who, *still));
+            if *still >= REPORTED {
+                late.push((who, *still));
             }
         }
-        let text =
-            late.map(|(who, still)| format!("the thread \"{}\" has not moved for {} s", who.name(), still.as_secs()));
+        // One that waits for another is late with it.
+        let longest = late.iter().copied().max_by_key(|(_, still)| *still);
+        let text = longest.map(|(_, still)| {
+            let names: Vec<_> = late.iter().map(|(who, _)| format!("\"{}\"", who.name())).collect();
+            format!("{} did not move for {} s", names.join(", "), still.as_secs())
+        });
         let mut reported = lock(&pulses.late);
         match (&text, &*reported) {
             (Some(text), None) => tracing::warn!("{text}; a disk that hangs is the usual cause"),
@@ -94,7 +98,7 @@ impl Watchdog {
             _ => {}
         }
         *reported = text;
-        match late {
+        match longest {
             Some((who, still)) if still >= STUCK => {
                 Err(EngineError::Stuck { thread: who.name(), seconds: still.as_secs() })
             }

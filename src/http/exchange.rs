@@ -28,10 +28,15 @@ pub(super) struct Exchange {
     started: Duration,
     deadline: Duration,
     connect_deadline: Duration,
+    /// It was given more time once.
+    resumed: bool,
     phase: Phase,
     pub(super) request_bytes: u64,
     pub(super) remote: Option<SocketAddr>,
 }
+
+/// What a transmission gets once the process goes on.
+const RESUMED: Duration = Duration::from_secs(1);
 
 thread_local! {
     static CURRENT: RefCell<Option<Exchange>> = const { RefCell::new(None) };
@@ -50,6 +55,7 @@ pub(super) fn begin(clock: &Arc<dyn Clock>, timeout: Duration) {
         started,
         deadline: started.saturating_add(timeout),
         connect_deadline: started.saturating_add(connect_share(timeout)),
+        resumed: false,
         phase: Phase::Resolving,
         request_bytes: 0,
         remote: None,
@@ -76,6 +82,19 @@ pub(super) fn remaining() -> Duration {
             deadline.saturating_sub(exchange.clock.monotonic())
         })
     })
+}
+
+/// A wait was interrupted. If that is because the process was stopped (SIGSTOP) until after the deadline, the answer may have
+/// come meanwhile: a little time, once, to take it.
+pub(super) fn resume() {
+    if remaining().is_zero() {
+        update(|exchange| {
+            if !std::mem::replace(&mut exchange.resumed, true) {
+                let more = exchange.clock.monotonic() + RESUMED;
+                (exchange.deadline, exchange.connect_deadline) = (more, more);
+            }
+        });
+    }
 }
 
 pub(super) fn enter(phase: Phase) {
@@ -124,6 +143,22 @@ mod tests {
         assert_eq!(remaining(), Duration::from_secs(2));
         let (exchange, elapsed) = finish().unwrap();
         assert_eq!((exchange.request_bytes, elapsed), (7, Duration::from_secs(6)));
+        assert_eq!(remaining(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_transmission_that_was_stopped_beyond_its_deadline_gets_a_little_time_once() {
+        let manual = Arc::new(ManualClock::at(Timestamp(0)));
+        let clock: Arc<dyn Clock> = manual.clone();
+        begin(&clock, Duration::from_secs(15));
+        enter(Phase::Waiting);
+        resume();
+        assert_eq!(remaining(), Duration::from_secs(15), "an interruption alone changes nothing");
+        manual.advance(Duration::from_secs(3600));
+        resume();
+        assert_eq!(remaining(), RESUMED);
+        manual.advance(Duration::from_secs(3600));
+        resume();
         assert_eq!(remaining(), Duration::ZERO);
     }
 

@@ -52,7 +52,8 @@ impl Socket {
             }
             set_timeout(self, round_up(remaining))?;
             match io(&self.stream) {
-                Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => exchange::resume(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
             }
         }

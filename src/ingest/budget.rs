@@ -28,14 +28,12 @@ pub(super) struct Budget {
     looked: Option<Duration>,
     spool_low: Option<String>,
     others_low: Option<String>,
-    /// Too full even to take a little and deliver it.
-    is_empty: bool,
 }
 
 impl Budget {
     /// `others` are directories beside the spool that the engine writes to.
     pub(super) fn new(reserve: Option<u64>, spool: PathBuf, others: Vec<PathBuf>) -> Self {
-        Self { reserve, spool, others, looked: None, spool_low: None, others_low: None, is_empty: false }
+        Self { reserve, spool, others, looked: None, spool_low: None, others_low: None }
     }
 
     /// Looks at the disks, unless it did so a moment ago.
@@ -44,7 +42,6 @@ impl Budget {
             return;
         }
         self.looked = Some(at);
-        self.is_empty = false;
         self.look_at_spool(files);
         let was_low = self.others_low.is_some();
         let others = std::mem::take(&mut self.others);
@@ -58,7 +55,7 @@ impl Budget {
     }
 
     /// What is short on the file system of `dir`. It ends a quarter above where it begins.
-    fn shortage(&mut self, files: &dyn Files, dir: &Path, was_low: bool) -> Option<String> {
+    fn shortage(&self, files: &dyn Files, dir: &Path, was_low: bool) -> Option<String> {
         let space = files.space(dir).ok()?;
         let reserve = reserve_of(self.reserve, space);
         if reserve == 0 {
@@ -66,7 +63,6 @@ impl Budget {
         }
         let margin = if was_low { 5 } else { 4 };
         let (enough, enough_files) = (reserve / 4 * margin, FILES_MIN / 4 * margin);
-        self.is_empty |= space.free_bytes < reserve / 4 || space.free_files < FILES_MIN / 4;
         if space.free_files < enough_files {
             let (free, dir) = (space.free_files, dir.display());
             return Some(format!("only {free} inodes are left on the file system of {dir}: remove files there"));
@@ -86,10 +82,6 @@ impl Budget {
 
     pub(super) fn is_low(&self) -> bool {
         self.spool_low.is_some() || self.others_low.is_some()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.is_empty
     }
 
     /// Whether removing something from the spool would help, by a look just now.

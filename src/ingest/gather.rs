@@ -22,13 +22,14 @@ impl Ingest {
         self.budget.look(self.files.as_ref(), tick.at);
         self.ask_to_wait(tick.now);
         if !self.budget.is_low() {
+            self.quarantine.hold_room(self.settings.reserve != Some(0));
             self.claim_waiting(TICK_CLAIMS, tick)?;
             return self.copy_logs(tick);
         }
         // What lies in `in/` fills the disk too: when all else is done, taking a little of it makes room.
         let is_done = |stream: &Stream| stream.segments.is_empty();
         let is_all_done = self.streams.values().all(is_done) && self.shelf.sealed.is_empty();
-        if is_all_done && self.shelf.archived.is_empty() && !self.budget.is_empty() {
+        if is_all_done && self.shelf.archived.is_empty() {
             self.claim_waiting(LOW_CLAIMS, tick)?;
         }
         Ok(())

@@ -74,6 +74,9 @@ impl Ingest {
                 }
             }
         }
+        if !removed.is_empty() {
+            self.quarantine.hold_room(self.settings.reserve != Some(0));
+        }
         self.drop_remnants(needed, &mut dirs);
         self.sync(&dirs)?;
         Ok(removed)

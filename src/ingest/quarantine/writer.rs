@@ -2,7 +2,7 @@
 //! line is read.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use crate::ingest::framing::{BLOCK, read_range};
 use crate::ingest::layout::ignore_missing;
 use crate::model::{Rejection, SegmentId, Timestamp};
 
+/// Holds room, and is given up when there is no other.
+const BALLAST: &str = ".ballast";
+const BALLAST_BYTES: u64 = 256 << 10;
 /// `.q` files kept open between ticks.
 const MAX_OPEN: usize = 32;
 
@@ -31,6 +34,8 @@ pub(in crate::ingest) struct QuarantineWriter {
     dir: PathBuf,
     open: HashMap<SegmentId, Open>,
     is_dir_dirty: bool,
+    /// Room is held for the next record.
+    has_ballast: bool,
 }
 
 struct Open {
@@ -42,12 +47,44 @@ struct Open {
 
 impl QuarantineWriter {
     pub(in crate::ingest) fn new(files: Arc<dyn Files>, dir: PathBuf) -> Self {
-        Self { files, dir, open: HashMap::new(), is_dir_dirty: false }
+        Self { files, dir, open: HashMap::new(), is_dir_dirty: false, has_ballast: false }
+    }
+
+    /// Has the disk hold room for a few records, if `is_wanted`: a torn line on a full disk must not keep its segment from
+    /// being finished, and removed.
+    pub(in crate::ingest) fn hold_room(&mut self, is_wanted: bool) {
+        if !is_wanted || self.has_ballast {
+            return;
+        }
+        let path = self.dir.join(BALLAST);
+        let is_there = match self.files.create(&path) {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::AlreadyExists,
+        };
+        self.has_ballast = is_there && self.files.hold_room(&path, BALLAST_BYTES).is_ok();
     }
 
     /// Writes a record for `bad`, a line of `segment` that `file` reads; durable only after `flush`. On an error
     /// nothing counts as written and the call may be repeated.
     pub(in crate::ingest) fn put(
+        &mut self,
+        bad: &Bad,
+        segment: SegmentId,
+        source: &str,
+        file: &dyn ReadFile,
+        now: Timestamp,
+    ) -> Result<(), PutError> {
+        match self.try_put(bad, segment, source, file, now) {
+            Err(PutError::Write(error)) if error.kind() == ErrorKind::StorageFull => {
+                self.has_ballast = false;
+                ignore_missing(self.files.unlink(&self.dir.join(BALLAST))).map_err(PutError::Write)?;
+                self.try_put(bad, segment, source, file, now)
+            }
+            put => put,
+        }
+    }
+
+    fn try_put(
         &mut self,
         bad: &Bad,
         segment: SegmentId,

@@ -132,8 +132,12 @@ fn a_process_that_is_stopped_for_a_while_blames_nobody() {
     }
     judge(&scenario, &sink, &names("a", 300));
     let status = scenario.cli(&["status"]).json;
-    let errors: Vec<_> =
-        status["subscriptions"].as_array().unwrap().iter().map(|hook| hook["error_count"].clone()).collect();
+    let errors: Vec<_> = status["subscriptions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hook| hook["counters"]["error_count"].clone())
+        .collect();
     assert_eq!(errors, [0, 0], "{status:#}");
     assert_eq!(engine.stop(), Some(0));
 }
