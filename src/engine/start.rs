@@ -69,6 +69,23 @@ fn report(opened: &Opened) {
     }
 }
 
+/// Threads of our own and of the libraries beneath us that a start needs.
+const THREADS: usize = 16;
+
+/// Starts threads and ends them again. Some of the libraries wait for ever, or panic, when they cannot have theirs.
+fn try_threads() -> Result<(), EngineError> {
+    let (hold, held) = bounded::<()>(0);
+    let start = |_| {
+        let held = held.clone();
+        let wait = move || drop(held.recv());
+        thread::Builder::new().spawn(wait).map_err(|source| EngineError::Thread { name: "trial", source })
+    };
+    let threads: Result<Vec<_>, _> = (0..THREADS).map(start).collect();
+    drop(hold);
+    threads?.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
+
 /// The latest moment at which something happened, as far as the books know.
 fn last_known(ledger: &Ledger) -> Timestamp {
     let attempts = ledger.lanes.values().flat_map(|lane| [lane.counters.last_success_at, lane.counters.last_error_at]);
@@ -88,6 +105,7 @@ impl Parts {
     /// Builds an engine from what is on disk and puts it behind `front`.
     pub fn start(config: Config, config_path: Option<PathBuf>, front: &mut Front) -> Result<Self, EngineError> {
         ignore_lease_signal();
+        try_threads()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files: Arc<dyn Files> = Arc::new(OsFiles);
         let now = clock.now();

@@ -13,7 +13,10 @@ use crate::admin::{Signal, watch_signals};
 #[command(before_help = "Examples:
   spoolhook run                                 with ./config.toml, until stopped
   spoolhook run -c /etc/spoolhook/config.toml   as a service; SIGHUP loads the configuration again
-  spoolhook run --until-idle                    deliver what is there, then end with 0")]
+  spoolhook run --until-idle                    deliver what is there, then end with 0
+
+Ends with 74 when the disk fails and with 70 after a fault of its own: start it again. A full disk it waits out.
+SIGTERM stops it once answers are in (10 s at most), a second one at once.")]
 pub struct Args {
     /// End with 0 once nothing is left to read, nor to send or to retry within the next ten seconds
     #[arg(long)]
