@@ -64,6 +64,11 @@ impl Front {
         Self { desk: Arc::new(Desk(Mutex::new(Err(standstill)))), live: LiveHub::new(LIVE_LINES), admin: None }
     }
 
+    /// Whether the doors that were opened are still attended.
+    pub fn is_attended(&self) -> bool {
+        self.admin.as_ref().is_none_or(Admin::is_running)
+    }
+
     /// Opens socket and port, unless they are open.
     pub fn listen(&mut self, config: &Config) -> Result<(), AdminError> {
         if self.admin.is_none() {

@@ -118,6 +118,9 @@ impl Supervisor {
                     let shared = &self.engine.parts.shared;
                     watchdog.look(&shared.pulses, self.clock.monotonic())?;
                     self.engine.parts.pool.mend();
+                    if !self.engine.front.is_attended() {
+                        return Err(EngineError::Doubt(Doubt::bug("the thread \"admin\" is gone; please report it")));
+                    }
                 }
                 recv(idle_looks) -> _ => {
                     drained = if self.engine.is_idle() { drained + 1 } else { 0 };

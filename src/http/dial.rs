@@ -165,13 +165,14 @@ const NEXT_TRY: Duration = Duration::from_millis(50);
 
 /// Connects. While no file descriptor is left, which says nothing about the endpoint, it waits for one.
 fn connect_one(address: SocketAddr, at_most: Duration) -> io::Result<TcpStream> {
-    let rest = exchange::remaining().saturating_sub(at_most);
+    let mut rest = exchange::remaining().saturating_sub(at_most);
     loop {
         let left = exchange::remaining().saturating_sub(rest).max(Duration::from_millis(1));
         match TcpStream::connect_timeout(&address, left) {
             Err(error) if is_out_of_descriptors(&error) && left > NEXT_TRY => {
                 let _ = never::<()>().recv_timeout(NEXT_TRY);
             }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && exchange::resume() => rest = Duration::ZERO,
             connected => return connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)),
         }
     }

@@ -35,7 +35,15 @@ pub(super) struct Exchange {
     pub(super) remote: Option<SocketAddr>,
 }
 
-/// What a transmission gets once the process goes on.
+impl Exchange {
+    fn present_deadline(&self) -> Duration {
+        if self.phase < Phase::Sending { self.connect_deadline } else { self.deadline }
+    }
+}
+
+/// No wait ends so late while the process runs...
+const STOPPED: Duration = Duration::from_millis(300);
+/// ...and what a transmission gets once it goes on.
 const RESUMED: Duration = Duration::from_secs(1);
 
 thread_local! {
@@ -77,24 +85,22 @@ fn update(change: impl FnOnce(&mut Exchange)) {
 /// Time left in the present phase; zero when the deadline is over or no transmission is under way.
 pub(super) fn remaining() -> Duration {
     CURRENT.with_borrow(|current| {
-        current.as_ref().map_or(Duration::ZERO, |exchange| {
-            let deadline = if exchange.phase < Phase::Sending { exchange.connect_deadline } else { exchange.deadline };
-            deadline.saturating_sub(exchange.clock.monotonic())
-        })
+        current
+            .as_ref()
+            .map_or(Duration::ZERO, |exchange| exchange.present_deadline().saturating_sub(exchange.clock.monotonic()))
     })
 }
 
-/// A wait was interrupted. If that is because the process was stopped (SIGSTOP) until after the deadline, the answer may have
-/// come meanwhile: a little time, once, to take it.
-pub(super) fn resume() {
-    if remaining().is_zero() {
-        update(|exchange| {
-            if !std::mem::replace(&mut exchange.resumed, true) {
-                let more = exchange.clock.monotonic() + RESUMED;
-                (exchange.deadline, exchange.connect_deadline) = (more, more);
-            }
-        });
-    }
+/// Called when the deadline is over. If it is so by much more than a wait can be late, the process was stopped meanwhile
+/// (SIGSTOP), and the answer may have come: a little time, once, to take it. Returns whether there is any.
+pub(super) fn resume() -> bool {
+    update(|exchange| {
+        let now = exchange.clock.monotonic();
+        if now > exchange.present_deadline() + STOPPED && !std::mem::replace(&mut exchange.resumed, true) {
+            (exchange.deadline, exchange.connect_deadline) = (now + RESUMED, now + RESUMED);
+        }
+    });
+    !remaining().is_zero()
 }
 
 pub(super) fn enter(phase: Phase) {
@@ -152,14 +158,13 @@ mod tests {
         let clock: Arc<dyn Clock> = manual.clone();
         begin(&clock, Duration::from_secs(15));
         enter(Phase::Waiting);
-        resume();
-        assert_eq!(remaining(), Duration::from_secs(15), "an interruption alone changes nothing");
+        manual.advance(Duration::from_millis(15_100));
+        assert!(!resume(), "a wait that is a little late");
         manual.advance(Duration::from_secs(3600));
-        resume();
+        assert!(resume());
         assert_eq!(remaining(), RESUMED);
         manual.advance(Duration::from_secs(3600));
-        resume();
-        assert_eq!(remaining(), Duration::ZERO);
+        assert!(!resume(), "once");
     }
 
     #[test]

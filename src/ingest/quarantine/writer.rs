@@ -16,9 +16,9 @@ use crate::ingest::framing::{BLOCK, read_range};
 use crate::ingest::layout::ignore_missing;
 use crate::model::{Rejection, SegmentId, Timestamp};
 
-/// Holds room, and is given up when there is no other.
-const BALLAST: &str = ".ballast";
-const BALLAST_BYTES: u64 = 256 << 10;
+/// Files `.ballast-N` that hold room, given up when there is no other: how many, and bytes of each.
+const BALLASTS: u32 = 16;
+const BALLAST_BYTES: u64 = 16 << 10;
 /// `.q` files kept open between ticks.
 const MAX_OPEN: usize = 32;
 
@@ -34,8 +34,8 @@ pub(in crate::ingest) struct QuarantineWriter {
     dir: PathBuf,
     open: HashMap<SegmentId, Open>,
     is_dir_dirty: bool,
-    /// Room is held for the next record.
-    has_ballast: bool,
+    /// Pieces of room that are held for the next records.
+    ballast: u32,
 }
 
 struct Open {
@@ -47,21 +47,31 @@ struct Open {
 
 impl QuarantineWriter {
     pub(in crate::ingest) fn new(files: Arc<dyn Files>, dir: PathBuf) -> Self {
-        Self { files, dir, open: HashMap::new(), is_dir_dirty: false, has_ballast: false }
+        let mut writer = Self { files, dir, open: HashMap::new(), is_dir_dirty: false, ballast: 0 };
+        while writer.ballast < BALLASTS && writer.files.stat(&writer.ballast_path(writer.ballast)).is_ok() {
+            writer.ballast += 1;
+        }
+        writer
     }
 
     /// Has the disk hold room for a few records, if `is_wanted`: a torn line on a full disk must not keep its segment from
     /// being finished, and removed.
     pub(in crate::ingest) fn hold_room(&mut self, is_wanted: bool) {
-        if !is_wanted || self.has_ballast {
-            return;
+        while is_wanted && self.ballast < BALLASTS {
+            let path = self.ballast_path(self.ballast);
+            let is_there = match self.files.create(&path) {
+                Ok(_) => true,
+                Err(error) => error.kind() == ErrorKind::AlreadyExists,
+            };
+            if !is_there || self.files.hold_room(&path, BALLAST_BYTES).is_err() {
+                return;
+            }
+            self.ballast += 1;
         }
-        let path = self.dir.join(BALLAST);
-        let is_there = match self.files.create(&path) {
-            Ok(_) => true,
-            Err(error) => error.kind() == ErrorKind::AlreadyExists,
-        };
-        self.has_ballast = is_there && self.files.hold_room(&path, BALLAST_BYTES).is_ok();
+    }
+
+    fn ballast_path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!(".ballast-{number}"))
     }
 
     /// Writes a record for `bad`, a line of `segment` that `file` reads; durable only after `flush`. On an error
@@ -74,13 +84,15 @@ impl QuarantineWriter {
         file: &dyn ReadFile,
         now: Timestamp,
     ) -> Result<(), PutError> {
-        match self.try_put(bad, segment, source, file, now) {
-            Err(PutError::Write(error)) if error.kind() == ErrorKind::StorageFull => {
-                self.has_ballast = false;
-                ignore_missing(self.files.unlink(&self.dir.join(BALLAST))).map_err(PutError::Write)?;
-                self.try_put(bad, segment, source, file, now)
+        loop {
+            match self.try_put(bad, segment, source, file, now) {
+                // Others may take what is given up here: piece by piece, so that they do not get all of it.
+                Err(PutError::Write(error)) if error.kind() == ErrorKind::StorageFull && self.ballast > 0 => {
+                    self.ballast -= 1;
+                    ignore_missing(self.files.unlink(&self.ballast_path(self.ballast))).map_err(PutError::Write)?;
+                }
+                put => return put,
             }
-            put => put,
         }
     }
 
