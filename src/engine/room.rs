@@ -12,7 +12,7 @@ use crate::ingest::reserve_of;
 
 /// Shares of the reserve that are held behind the end of the newest journal file (no more than such a file grows to) and of
 /// the view (no less than two of the pieces in which sled grows).
-const JOURNAL_SHARE: u64 = 2;
+const JOURNAL_SHARE: u64 = 1;
 const JOURNAL_BYTES_MAX: u64 = 16 << 20;
 const VIEW_SHARE: u64 = 16;
 const VIEW_BYTES_MIN: u64 = 1 << 20;

@@ -46,9 +46,10 @@ impl Ingest {
         for key in suspects {
             self.take_back_if_grown(key, now, &mut dirs);
         }
-        for _ in 0..MAX_REMOVALS {
-            let Some((&key, oldest)) = self.shelf.archived.first_key_value() else {
-                break;
+        let oldest_first: Vec<_> = self.shelf.archived.keys().take(MAX_REMOVALS).copied().collect();
+        for key in oldest_first {
+            let Some(oldest) = self.shelf.archived.get(&key) else {
+                continue;
             };
             let is_over_age = now.since(oldest.since) >= self.settings.retention_age;
             let is_over_size = self.shelf.archived_bytes > self.settings.retention_size;
@@ -70,7 +71,7 @@ impl Ingest {
                     let detail = format!("cannot be removed from the archive: {error}; it is tried again");
                     self.problems.set(ProblemKind::Unreadable, &archived.path, detail, now);
                     self.shelf.archive(key.1, archived);
-                    break;
+                    // Its remnant may find room once another, which needs none, is gone.
                 }
             }
         }
