@@ -45,7 +45,7 @@ pub struct Links<T> {
     #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
     pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
-    /// Told when something was removed from the disk.
+    /// Told when something may have been removed from the disk.
     pub removed: Box<dyn Fn() + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
     pub audits: Arc<RwLock<()>>,
@@ -204,8 +204,8 @@ impl<T> Intake<T> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
         let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
+        (self.links.removed)();
         if !records.is_empty() {
-            (self.links.removed)();
             let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
         }
         Ok(())

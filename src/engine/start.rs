@@ -77,7 +77,9 @@ fn try_threads() -> Result<(), EngineError> {
     let (hold, held) = bounded::<()>(0);
     let start = |_| {
         let held = held.clone();
-        let wait = move || drop(held.recv());
+        let wait = move || {
+            let _ = held.recv();
+        };
         thread::Builder::new().spawn(wait).map_err(|source| EngineError::Thread { name: "trial", source })
     };
     let threads: Result<Vec<_>, _> = (0..THREADS).map(start).collect();

@@ -45,18 +45,19 @@ impl Budget {
         self.look_at_spool(files);
         let was_low = self.others_low.is_some();
         let others = std::mem::take(&mut self.others);
-        self.others_low = others.iter().find_map(|dir| self.shortage(files, dir, was_low));
+        self.others_low = others.iter().find_map(|dir| self.shortage(files, dir, was_low, 0));
         self.others = others;
     }
 
     fn look_at_spool(&mut self, files: &dyn Files) {
         let spool = self.spool.clone();
-        self.spool_low = self.shortage(files, &spool, self.spool_low.is_some());
+        self.spool_low = self.shortage(files, &spool, self.spool_low.is_some(), 0);
     }
 
     /// What is short on the file system of `dir`. It ends a quarter above where it begins.
-    fn shortage(&self, files: &dyn Files, dir: &Path, was_low: bool) -> Option<String> {
-        let space = files.space(dir).ok()?;
+    fn shortage(&self, files: &dyn Files, dir: &Path, was_low: bool, soon_free: u64) -> Option<String> {
+        let mut space = files.space(dir).ok()?;
+        space.free_bytes = space.free_bytes.saturating_add(soon_free);
         let reserve = reserve_of(self.reserve, space);
         if reserve == 0 {
             return None;
@@ -84,12 +85,14 @@ impl Budget {
         self.spool_low.is_some() || self.others_low.is_some()
     }
 
-    /// Whether removing something from the spool would help, by a look just now.
-    pub(super) fn wants_removals(&mut self, files: &dyn Files) -> bool {
+    /// Whether removing something from the spool would help, by a look just now, when so many bytes will be free soon.
+    pub(super) fn wants_removals(&mut self, files: &dyn Files, soon_free: u64) -> bool {
         if self.spool_low.is_some() {
-            self.look_at_spool(files);
+            let spool = self.spool.clone();
+            self.spool_low = self.shortage(files, &spool, true, 0);
+            return self.shortage(files, &spool, true, soon_free).is_some();
         }
-        self.spool_low.is_some()
+        false
     }
 }
 

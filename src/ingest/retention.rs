@@ -1,5 +1,5 @@
-//! The end of archived segments: by age and by size, oldest first, and before their time when the disk is short. Lines somebody still needs are kept apart first, so
-//! one stuck delivery never holds a whole file.
+//! The end of archived segments: by age and by size, oldest first, and before their time when the disk is short. Lines
+//! somebody still needs are kept apart first, so one stuck delivery never holds a whole file.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,8 +21,8 @@ impl Ingest {
     /// Gives up what retention no longer keeps; the ids of the segments that the journal must call gone. Their files are
     /// removed by the next call: should the engine end before the journal says so, they are still there.
     ///
-    /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
-    /// before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
+    /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment
+    /// there are events whose deliveries are not finished; it is asked before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
     pub fn retain(
         &mut self,
         now: Timestamp,
@@ -43,7 +43,11 @@ impl Ingest {
     ) -> Result<Vec<SegmentId>, IngestError> {
         let mut given_up = Vec::new();
         let mut dirs = BTreeSet::new();
-        self.unlink_given_up(now, &mut dirs);
+        if !self.shelf.given_up.is_empty() {
+            self.unlink_given_up(now, &mut dirs);
+            self.quarantine.hold_room(self.settings.reserve != Some(0));
+        }
+        let mut given_up_bytes = 0;
         let suspects: Vec<_> = self.shelf.suspects.iter().map(|(id, since)| (*since, *id)).collect();
         for key in suspects {
             self.take_back_if_grown(key, now, &mut dirs);
@@ -55,7 +59,7 @@ impl Ingest {
             };
             let is_over_age = now.since(oldest.since) >= self.settings.retention_age;
             let is_over_size = self.shelf.archived_bytes > self.settings.retention_size;
-            if !is_over_age && !is_over_size && !self.budget.wants_removals(self.files.as_ref()) {
+            if !is_over_age && !is_over_size && !self.budget.wants_removals(self.files.as_ref(), given_up_bytes) {
                 break;
             }
             if self.take_back_if_grown(key, now, &mut dirs) {
@@ -70,6 +74,7 @@ impl Ingest {
             match self.keep_lines(key.1, &archived, &lines)? {
                 Ok(()) => {
                     self.index.remove(key.1);
+                    given_up_bytes += archived.len;
                     self.shelf.given_up.push(archived);
                     given_up.push(key.1);
                 }
@@ -80,9 +85,6 @@ impl Ingest {
                     // Its remnant may find room once another, which needs none, is gone.
                 }
             }
-        }
-        if !removed.is_empty() {
-            self.quarantine.hold_room(self.settings.reserve != Some(0));
         }
         self.drop_remnants(needed, &mut dirs);
         self.sync(&dirs)?;
