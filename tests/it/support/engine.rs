@@ -79,10 +79,6 @@ impl Engine {
         self.ended(STOP)
     }
 
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("signal the engine");
-    }
-
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -123,10 +119,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Fails only for processes that are gone already.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // One that was waited for is gone, and its number may be somebody else's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
+        }
     }
 }
 
