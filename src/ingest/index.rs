@@ -1,12 +1,13 @@
-//! Where each segment's file lies now. Shared between the thread that moves segments and those that look events up.
+//! Where each segment's file lies now, and those that are open for looking events up. Shared between the thread that moves
+//! segments and those that look: a removed file takes up disk as long as anybody has it open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use crate::env::Files;
+use crate::env::{Files, ReadFile};
 use crate::model::SegmentId;
 
 use super::layout::Layout;
@@ -15,7 +16,11 @@ use super::names::parse_segment_name;
 #[derive(Clone, Default)]
 pub(super) struct SegmentIndex {
     paths: Arc<RwLock<HashMap<SegmentId, PathBuf>>>,
+    open: Arc<Mutex<OpenFiles>>,
 }
+
+/// The oldest first.
+pub(super) type OpenFiles = VecDeque<(SegmentId, Arc<dyn ReadFile>)>;
 
 impl SegmentIndex {
     pub(super) fn set(&self, id: SegmentId, path: PathBuf) {
@@ -28,6 +33,16 @@ impl SegmentIndex {
 
     pub(super) fn get(&self, id: SegmentId) -> Option<PathBuf> {
         self.paths.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The files that are kept open.
+    pub(super) fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of a file that was removed.
+    pub(super) fn close(&self, id: SegmentId) {
+        self.open_files().retain(|(open, _)| *open != id);
     }
 
     /// Reads the directories anew.

@@ -1,10 +1,9 @@
 //! Reading events again: for lanes that are behind, for replays and for people. Has its own descriptors, so that any
 //! thread may use it beside the one that takes events in.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::env::{Files, ReadFile};
 use crate::model::{Event, Extent, Position, Rejection, SegmentId, Seq, Timestamp};
@@ -17,7 +16,7 @@ use super::record::parse_line;
 use super::remnant;
 use super::reread::{read_run, runs};
 
-/// Segments kept open.
+/// Segments kept open, all readers of a spool together.
 const MAX_OPEN: usize = 16;
 
 /// Why events could not be read again.
@@ -40,7 +39,6 @@ pub struct LogReader {
     files: Arc<dyn Files>,
     layout: Layout,
     index: SegmentIndex,
-    open: Mutex<VecDeque<(SegmentId, Arc<dyn ReadFile>)>>,
 }
 
 impl LogReader {
@@ -50,7 +48,7 @@ impl LogReader {
     }
 
     pub(super) fn sharing(files: Arc<dyn Files>, layout: Layout, index: SegmentIndex) -> Self {
-        Self { files, layout, index, open: Mutex::default() }
+        Self { files, layout, index }
     }
 
     /// Whether the segment's file is still there.
@@ -104,7 +102,7 @@ impl LogReader {
     }
 
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.index.open_files();
         if let Some((_, file)) = open.iter().find(|(id, _)| *id == segment) {
             return Ok(Some(Arc::clone(file)));
         }

@@ -9,6 +9,7 @@ use crate::model::{SegmentId, Timestamp};
 
 use super::error::IngestError;
 use super::layout::ignore_missing;
+use super::names::parse_segment_name;
 use super::remnant;
 use super::shelf::Archived;
 use super::status::ProblemKind;
@@ -114,6 +115,8 @@ impl Ingest {
                 Ok(()) => {
                     self.problems.clear(ProblemKind::Unreadable, &archived.path);
                     dirs.extend(archived.path.parent().map(PathBuf::from));
+                    let name = archived.path.file_name().and_then(parse_segment_name);
+                    name.into_iter().for_each(|(id, _)| self.index.close(id));
                 }
                 Err(error) => {
                     let detail = format!("cannot be removed from the archive: {error}; it is tried again");

@@ -50,3 +50,17 @@ fn on_a_full_disk_what_is_taken_goes_on_and_what_is_delivered_makes_room() {
     rig.settle();
     assert_eq!(rig.data().len(), 6, "what fills in/ is taken when nothing else is left");
 }
+
+#[test]
+fn a_removed_segment_is_not_kept_on_disk_by_those_who_read_it() {
+    let mut rig = Rig::with(|settings| settings.retention_age = Duration::ZERO);
+    append(&rig.inbox("a.ndjson"), lines(0, 2));
+    rig.settle();
+    let reader = rig.ingest().reader();
+    assert_eq!(reader.read(&rig.journal.extents[0], 1).unwrap().len(), 2);
+    assert_eq!((retire(&mut rig), rig.ingest().index.open_files().len()), (1, 1));
+    let now = rig.now;
+    assert_eq!(rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap().len(), 1);
+    rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap();
+    assert_eq!(rig.ingest().index.open_files().len(), 0);
+}
