@@ -8,8 +8,13 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::doubt::Doubt;
 use super::lanes::plan;
+<<<<<<< HEAD
 use super::messages::{Entry, Reconfigure, Routing, Then, ToIntake};
+=======
+use super::messages::{Doubt, Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
+>>>>>>> main
 use super::putaway::retain;
+use super::withdraw::withdraw;
 use crate::dispatch::Feed;
 use crate::env::{Clock, SteadyTime};
 use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
@@ -203,10 +208,18 @@ impl<T> Intake<T> {
     fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
+<<<<<<< HEAD
         let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         (self.links.removed)();
+=======
+        let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
+        let (cancelled, gone) = withdraw(&self.state, self.ingest.retention_age(), now)?;
+        records.extend(cancelled);
+>>>>>>> main
         if !records.is_empty() {
-            let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
+            self.running.retain(|sub| !gone.contains(sub));
+            let lanes = gone.into_iter().map(LaneCommand::Forget).collect();
+            let _ = self.links.entries.send(Entry::new(records, Then::Lanes(lanes)));
         }
         Ok(())
     }
@@ -225,6 +238,7 @@ impl<T> Intake<T> {
                 let _ = request.reply.send(Err(reason));
             }
             Ok(plan) => {
+                self.ingest.set_retention(request.retention.age, request.retention.size);
                 self.running.extend(plan.routing.subscriptions.keys());
                 *lock(&self.links.routing) = plan.routing;
                 let entry = Entry { reply: Some(request.reply), ..Entry::new(plan.records, Then::Lanes(plan.lanes)) };

@@ -25,7 +25,12 @@ mod lanes;
 mod messages;
 mod pool;
 mod putaway;
+<<<<<<< HEAD
 mod room;
+=======
+#[cfg(test)]
+mod retention_tests;
+>>>>>>> main
 mod running;
 mod schedule;
 mod start;
@@ -36,7 +41,11 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
+<<<<<<< HEAD
 mod watchdog;
+=======
+mod withdraw;
+>>>>>>> main
 
 pub use doubt::{Cause, Doubt};
 pub use running::{Engine, EngineError};

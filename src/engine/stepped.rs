@@ -15,12 +15,14 @@ use super::catchup::{CatchUp, ReadRequest};
 use super::committer::{self, Outlets};
 use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
+use super::putaway::retain;
+use super::withdraw::{forget, withdraw};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, State};
+use crate::store::{Ledger, Record, State};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -262,6 +264,30 @@ impl Stepped {
     /// What the receiver saw so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.receiver.seen.lock().unwrap().clone()
+    }
+
+    /// What is done now and then: finished segments are put away, and what is kept for nobody ends.
+    pub fn keep_house(&mut self, retention: Duration, history: Duration) {
+        let now = self.clock.now();
+        self.settle();
+        let parts = self.parts();
+        let reader = parts.state.reader();
+        let settled_below = reader.ledger().settled_below();
+        parts.ingest.set_retention(retention, u64::MAX);
+        parts.ingest.retire(settled_below, now).unwrap();
+        let mut records = retain(&mut parts.ingest, &reader, settled_below, now).unwrap();
+        records.extend(withdraw(&reader, retention, now).unwrap().0);
+        records.extend(forget(&reader, now.minus(history), now, |_| true).unwrap().0);
+        committer::commit(&mut parts.state, vec![Entry::new(records, Then::Nothing)], &parts.outlets).unwrap();
+        self.settle();
+    }
+
+    pub fn pause(&mut self, sub: crate::model::SubId) {
+        let reason = "a test".to_owned();
+        let record = Record::Paused { sub, reason: reason.clone(), at: self.clock.now() };
+        let parts = self.parts();
+        committer::commit(&mut parts.state, vec![Entry::new(vec![record], Then::Nothing)], &parts.outlets).unwrap();
+        parts.scheduler.pause(sub, reason);
     }
 
     pub fn resume(&mut self, sub: crate::model::SubId) {

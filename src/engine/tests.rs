@@ -8,7 +8,7 @@ use super::stepped::{Answer, START, Seen, Stepped};
 use crate::env::Clock;
 use crate::model::{Filter, Mode, RetrySchedule, Secret, SourceRef, Start, SubId, Subscription, Tls};
 
-fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
+pub(super) fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
     Subscription {
         name: name.into(),
         filter: Filter { tenant: "default".into(), events: vec!["**".into()], condition: None },

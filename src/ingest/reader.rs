@@ -1,5 +1,5 @@
-//! Reading events again: for lanes that are behind, for replays and for people. Has its own descriptors, so that any
-//! thread may use it beside the one that takes events in.
+//! Reading events again: for lanes that are behind, for replays and for people, from any thread, beside the one that takes
+//! events in.
 
 use std::io;
 use std::path::Path;
@@ -12,13 +12,17 @@ use super::framing::Content;
 use super::index::SegmentIndex;
 use super::layout::Layout;
 use super::lookup::line_at;
+use super::quarantine;
 use super::record::parse_line;
 use super::remnant;
 use super::reread::{read_run, runs};
 
+<<<<<<< HEAD
 /// Segments kept open, all readers of a spool together.
 const MAX_OPEN: usize = 16;
 
+=======
+>>>>>>> main
 /// Why events could not be read again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -101,7 +105,19 @@ impl LogReader {
         kept.map_or(Ok(None), |line| parse(&line))
     }
 
+    /// Says which of `lines`, rejected ones of `segment`, the quarantine does not hold as they were.
+    pub fn check_quarantine(
+        &self,
+        segment: SegmentId,
+        lines: impl Iterator<Item = Extent>,
+        say: &mut dyn FnMut(String),
+    ) {
+        let file = self.file(segment).ok().flatten();
+        quarantine::check(self.files.as_ref(), &self.layout.quarantine, segment, file.as_deref(), lines, say);
+    }
+
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
+<<<<<<< HEAD
         let mut open = self.index.open_files();
         if let Some((_, file)) = open.iter().find(|(id, _)| *id == segment) {
             return Ok(Some(Arc::clone(file)));
@@ -114,6 +130,9 @@ impl LogReader {
         }
         open.push_back((segment, Arc::clone(&file)));
         Ok(Some(file))
+=======
+        self.index.file(segment, || self.find(segment)).map_err(|source| ReadError::Io { segment, source })
+>>>>>>> main
     }
 
     fn find(&self, segment: SegmentId) -> io::Result<Option<Arc<dyn ReadFile>>> {

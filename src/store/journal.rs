@@ -75,6 +75,12 @@ fn file_name(first_lsn: u64) -> String {
     format!("{first_lsn:020}.journal")
 }
 
+/// When the file at `path` was last written.
+pub(super) fn written(files: &dyn Files, path: &Path) -> Result<Timestamp, JournalError> {
+    let written_ns = files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
+    Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
+}
+
 /// The journal's files in `dir`, oldest first, with their first lsn.
 pub fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<(u64, PathBuf, u64)>> {
     let mut found: Vec<_> = files
@@ -223,14 +229,9 @@ impl Journal {
         let total: u64 = listed.iter().map(|file| file.2).sum();
         let mut old = false;
         if let [(_, oldest, _), _, ..] = listed.as_slice() {
-            old = self.written(oldest)? < before;
+            old = written(&*self.files, oldest)? < before;
         }
         Ok(listed.len() > 1 && (old || total > bytes_max))
-    }
-
-    fn written(&self, path: &Path) -> Result<Timestamp, JournalError> {
-        let written_ns = self.files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
-        Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
     }
 
     /// Removes the oldest files while more than `bytes_max` are kept or they were last written before `before`, and
@@ -241,7 +242,7 @@ impl Journal {
         let mut removed = 0;
         for pair in listed.windows(2) {
             let (_, path, len) = &pair[0];
-            let old = self.written(path)? < before;
+            let old = written(&*self.files, path)? < before;
             if !(old || total > bytes_max) || pair[1].0 > upto_lsn + 1 {
                 break;
             }
@@ -357,5 +358,24 @@ mod tests {
         let (_, report, seen) = open(dir.path(), 0);
         assert_eq!(seen, [(1, record(1)), (3, record(3))]);
         assert_eq!(report.damage.len(), 1);
+    }
+
+    #[test]
+    fn files_go_by_size_and_age_and_only_behind_a_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, ..) = open(dir.path(), 0);
+        journal.file_bytes_max = 100;
+        for at in 1..=40 {
+            journal.commit(&[record(at)]).unwrap();
+        }
+        let count = || list(&OsFiles, dir.path()).unwrap().len();
+        let (all, first_kept) = (count(), list(&OsFiles, dir.path()).unwrap()[3].0);
+        assert!(all > 5);
+        let long_ago = Timestamp(0);
+        assert_eq!(journal.prune(0, 0, Timestamp(i64::MAX)).unwrap(), 0, "no checkpoint holds any of it");
+        assert_eq!(journal.prune(40, u64::MAX, long_ago).unwrap(), 0, "neither too old nor too much");
+        assert_eq!(journal.prune(first_kept - 1, 0, long_ago).unwrap(), 3);
+        assert_eq!(journal.prune(40, u64::MAX, Timestamp(i64::MAX)).unwrap(), all - 4, "the file in use stays");
+        assert_eq!(open(dir.path(), 40).1.last_lsn, 40);
     }
 }

@@ -266,13 +266,15 @@ fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Op
         Record::Subscribed { sub, .. }
         | Record::Unsubscribed { sub, .. }
         | Record::Paused { sub, .. }
-        | Record::Resumed { sub, .. } => {
+        | Record::Resumed { sub, .. }
+        | Record::Withdrawn { sub, .. } => {
             dirty.lanes.insert(*sub);
         }
         Record::Claimed { key, .. }
         | Record::Attempted { key, .. }
         | Record::Ended { key, .. }
         | Record::Retriggered { key, .. }
+        | Record::Forgotten { key, .. }
         | Record::Replayed { key, .. } => {
             dirty.lanes.insert(key.sub);
         }

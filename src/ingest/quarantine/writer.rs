@@ -17,8 +17,8 @@ use crate::ingest::layout::ignore_missing;
 use crate::model::{Rejection, SegmentId, Timestamp};
 
 /// Files `.ballast-N` that hold room, given up when there is no other: how many, and bytes of each.
-const BALLASTS: u32 = 16;
-const BALLAST_BYTES: u64 = 16 << 10;
+const BALLASTS: u32 = 32;
+const BALLAST_BYTES: u64 = 8 << 10;
 /// `.q` files kept open between ticks.
 const MAX_OPEN: usize = 32;
 

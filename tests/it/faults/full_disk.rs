@@ -12,7 +12,7 @@ const PRODUCERS: usize = 4;
 const NEEDS_TMPFS: &str = "the right to mount a tmpfs (root)";
 
 fn count() -> usize {
-    number("SPOOLHOOK_FULL_DISK_EVENTS", 2_000) as usize
+    number("SPOOLHOOK_FULL_DISK_EVENTS", 1_500) as usize
 }
 
 fn start_producers(spool: &std::path::Path, count: usize, met: &Arc<Met>) -> (Vec<Producer>, BTreeSet<String>) {
@@ -110,4 +110,28 @@ fn commits_that_find_no_room_stop_the_line_until_there_is() {
     engine.assert_running();
     assert_eq!(engine.stop(), Some(0));
     println!("{accepted} events; stopped after {sent}; lost 0, {repeats} repeated");
+}
+
+#[test]
+fn inodes_that_run_out_are_called_by_their_name() {
+    let sink = Sink::start(|_, _, _| 200);
+    let scenario = scenario(&sink, "");
+    let Some(_disk) = Disk::mount(scenario.path("disk"), "size=16m,nr_inodes=400") else { return skip(NEEDS_TMPFS) };
+    let mut engine = scenario.engine();
+    engine.ready();
+    let crowd = scenario.path("disk/crowd");
+    std::fs::create_dir(&crowd).unwrap();
+    let made = (0..).take_while(|number| std::fs::write(crowd.join(number.to_string()), "").is_ok()).count();
+    let mut said = (0, String::new());
+    let is_told = wait_until(PATIENCE, || {
+        said = readiness(&scenario);
+        said.0 == 503
+    });
+    assert!(is_told && said.1.contains("inodes"), "{made} files: {said:?}");
+    std::fs::remove_dir_all(&crowd).unwrap();
+    assert!(wait_until(PATIENCE, || readiness(&scenario).0 == 200), "{:?}", readiness(&scenario));
+    let met = Arc::new(Met::default());
+    produce(&scenario.path("disk/spool"), "a", 20, 16, met).finish();
+    judge(&scenario, &sink, &names("a", 20));
+    assert_eq!(engine.stop(), Some(0));
 }

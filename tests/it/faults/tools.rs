@@ -232,7 +232,7 @@ pub fn judge(scenario: &Scenario, sink: &Sink, events: &BTreeSet<String>) -> u32
         let all = books["subscriptions"].as_array().cloned().unwrap_or_default();
         all.len() == 2 && all.iter().all(|books| books["pending"] == 0)
     };
-    let taken = sink.wait_for(SURE, events.len(), PATIENCE);
+    let taken = sink.wait_for(SURE, events.len(), PATIENCE * 2);
     let settled = wait_until(PATIENCE, || {
         books = scenario.cli(&["audit"]).json;
         is_settled(&books)
