@@ -8,11 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::doubt::Doubt;
 use super::lanes::plan;
-<<<<<<< HEAD
-use super::messages::{Entry, Reconfigure, Routing, Then, ToIntake};
-=======
-use super::messages::{Doubt, Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
->>>>>>> main
+use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use super::withdraw::withdraw;
 use crate::dispatch::Feed;
@@ -208,14 +204,10 @@ impl<T> Intake<T> {
     fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
-<<<<<<< HEAD
-        let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
-        (self.links.removed)();
-=======
         let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         let (cancelled, gone) = withdraw(&self.state, self.ingest.retention_age(), now)?;
         records.extend(cancelled);
->>>>>>> main
+        (self.links.removed)();
         if !records.is_empty() {
             self.running.retain(|sub| !gone.contains(sub));
             let lanes = gone.into_iter().map(LaneCommand::Forget).collect();

@@ -25,12 +25,9 @@ mod lanes;
 mod messages;
 mod pool;
 mod putaway;
-<<<<<<< HEAD
-mod room;
-=======
 #[cfg(test)]
 mod retention_tests;
->>>>>>> main
+mod room;
 mod running;
 mod schedule;
 mod start;
@@ -41,11 +38,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
-<<<<<<< HEAD
 mod watchdog;
-=======
 mod withdraw;
->>>>>>> main
 
 pub use doubt::{Cause, Doubt};
 pub use running::{Engine, EngineError};

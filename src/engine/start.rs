@@ -247,14 +247,7 @@ impl Parts {
         let (house_orders, orders) = bounded(1);
         let house = guard.spawn(Who::Housekeeping, {
             let shared = shared.clone();
-<<<<<<< HEAD
-            move || {
-                watch::keep_house(&shared, &orders);
-                Ok(())
-            }
-=======
-            move || watch::keep_house(&shared, &house_stop)
->>>>>>> main
+            move || watch::keep_house(&shared, &orders)
         })?;
 
         let threads = Threads { intake, committer, scheduler, catchup, house, house_orders };

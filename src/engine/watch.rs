@@ -9,13 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
-use super::messages::{Doubt, Entry, Then};
+use super::doubt::Doubt;
+use super::messages::{Entry, Then};
 use super::running::Shared;
-<<<<<<< HEAD
 use super::watchdog::{BEAT, Who};
-=======
 use super::withdraw::forget;
->>>>>>> main
 use crate::model::Timestamp;
 use crate::store::DeliveryKey;
 
@@ -52,22 +50,16 @@ pub(super) fn changed_since(shared: &Shared, loaded: Timestamp) -> bool {
 /// History is pruned every so many looks.
 const LOOKS_PER_PRUNE: u64 = 60;
 
-<<<<<<< HEAD
-fn prune(shared: &Shared) {
-    let history = &shared.config().delivery.history;
-    let before = shared.schedule_now().minus(history.age);
-=======
 /// Rounds of forgetting per prune, so that housekeeping stays short.
 const ROUNDS_MAX: usize = 20;
 
 /// Lets history go that is over its limits, and the rows that speak of attempts before `began` or over the age.
 fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
     let history = shared.config().delivery.history;
-    let now = shared.clock.now();
+    let now = shared.schedule_now();
     let before = now.minus(history.age);
-    let over = shared.state.history_over(history.size).map_err(|error| Doubt(error.to_string()))?;
+    let over = shared.state.history_over(history.size)?;
     *began = before.max(over.unwrap_or(*began)).max(*began);
->>>>>>> main
     let _ = shared.entries.send(Entry::new(Vec::new(), Then::Prune { bytes_max: history.size, before }));
     for _ in 0..ROUNDS_MAX {
         let reserve = |key: DeliveryKey| {
@@ -87,26 +79,18 @@ fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
 }
 
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
-<<<<<<< HEAD
-pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) {
-    let mut loaded = marks(shared);
-    let mut last = loaded.clone();
-    let mut looks = 0;
-    loop {
-        let is_wanted = match orders.recv_timeout(LOOK) {
-            Ok(HouseOrder::Reload) => true,
-            Err(RecvTimeoutError::Timeout) => false,
-            Ok(HouseOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-        };
-        shared.pulses.beat(Who::Housekeeping);
-=======
-pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) -> Result<(), Doubt> {
+pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Result<(), Doubt> {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
     let mut began = Timestamp(i64::MIN);
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
->>>>>>> main
+    loop {
+        let is_wanted = match orders.recv_timeout(LOOK) {
+            Ok(HouseOrder::Reload) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(HouseOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        shared.pulses.beat(Who::Housekeeping);
         shared.transport().close_idle();
         shared.room.hold();
         looks += 1;
@@ -125,5 +109,4 @@ pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) -> Result<(), Dou
         }
         last = seen;
     }
-    Ok(())
 }

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-//! Where each segment's file lies now, and those that are open for looking events up. Shared between the thread that moves
-//! segments and those that look: a removed file takes up disk as long as anybody has it open.
-=======
 //! Where each segment's file lies now, and the files that were opened lately. Shared between the thread that moves and removes
 //! segments and those that look events up.
->>>>>>> main
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
@@ -29,9 +24,6 @@ pub(super) struct SegmentIndex {
     open: Arc<Mutex<OpenFiles>>,
 }
 
-/// The oldest first.
-pub(super) type OpenFiles = VecDeque<(SegmentId, Arc<dyn ReadFile>)>;
-
 impl SegmentIndex {
     pub(super) fn set(&self, id: SegmentId, path: PathBuf) {
         self.paths.write().unwrap_or_else(PoisonError::into_inner).insert(id, path);
@@ -40,10 +32,16 @@ impl SegmentIndex {
     /// Forgets a segment, and closes it: a removed file takes its place on the disk as long as it is open.
     pub(super) fn remove(&self, id: SegmentId) {
         self.paths.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.close(id);
+    }
+
+    /// Lets go of a file that was removed.
+    pub(super) fn close(&self, id: SegmentId) {
         self.open_files().retain(|(open, _)| *open != id);
     }
 
-    fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
+    /// The files that are kept open.
+    pub(super) fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,16 +65,6 @@ impl SegmentIndex {
 
     pub(super) fn get(&self, id: SegmentId) -> Option<PathBuf> {
         self.paths.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    /// The files that are kept open.
-    pub(super) fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets go of a file that was removed.
-    pub(super) fn close(&self, id: SegmentId) {
-        self.open_files().retain(|(open, _)| *open != id);
     }
 
     /// Reads the directories anew.

@@ -17,12 +17,6 @@ use super::record::parse_line;
 use super::remnant;
 use super::reread::{read_run, runs};
 
-<<<<<<< HEAD
-/// Segments kept open, all readers of a spool together.
-const MAX_OPEN: usize = 16;
-
-=======
->>>>>>> main
 /// Why events could not be read again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -117,22 +111,7 @@ impl LogReader {
     }
 
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
-<<<<<<< HEAD
-        let mut open = self.index.open_files();
-        if let Some((_, file)) = open.iter().find(|(id, _)| *id == segment) {
-            return Ok(Some(Arc::clone(file)));
-        }
-        let Some(file) = self.find(segment).map_err(|source| ReadError::Io { segment, source })? else {
-            return Ok(None);
-        };
-        if open.len() == MAX_OPEN {
-            open.pop_front();
-        }
-        open.push_back((segment, Arc::clone(&file)));
-        Ok(Some(file))
-=======
         self.index.file(segment, || self.find(segment)).map_err(|source| ReadError::Io { segment, source })
->>>>>>> main
     }
 
     fn find(&self, segment: SegmentId) -> io::Result<Option<Arc<dyn ReadFile>>> {

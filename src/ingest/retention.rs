@@ -35,12 +35,8 @@ impl Ingest {
     /// removed by the next call: should the engine end before the journal says so, they are still there.
     ///
     /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment
-<<<<<<< HEAD
-    /// there are events whose deliveries are not finished; it is asked before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
-=======
     /// there are events whose deliveries are not finished; it is asked before a segment goes, and again until a remnant can
     /// go. `None`: it cannot tell now, so nothing of it goes.
->>>>>>> main
     pub fn retain(
         &mut self,
         now: Timestamp,
