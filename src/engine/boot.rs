@@ -35,7 +35,7 @@ pub(super) fn boot<T>(
     now: Timestamp,
 ) -> Result<Booted<T>, EngineError> {
     let reader = state.reader();
-    let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
+    let resume = Resume { is_forgotten: opened.fresh, ..resume(&reader.ledger()).map_err(EngineError::Setup)? };
     let ingest = Ingest::open(settings, files, resume, now)?;
     let log = Arc::new(ingest.reader());
     let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
@@ -70,5 +70,5 @@ fn resume(ledger: &Ledger) -> Result<Resume, String> {
     }
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
     let last_segment = consumed.keys().max().copied();
-    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
+    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, is_forgotten: false })
 }
