@@ -30,6 +30,8 @@ mod retention_tests;
 mod room;
 mod running;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod start;
 #[cfg(test)]
 mod stepped;

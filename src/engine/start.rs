@@ -25,8 +25,7 @@ use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
-use crate::model::Timestamp;
-use crate::store::{Ledger, Opened, State};
+use crate::store::{Opened, State};
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
@@ -88,12 +87,6 @@ fn try_threads() -> Result<(), EngineError> {
     Ok(())
 }
 
-/// The latest moment at which something happened, as far as the books know.
-fn last_known(ledger: &Ledger) -> Timestamp {
-    let attempts = ledger.lanes.values().flat_map(|lane| [lane.counters.last_success_at, lane.counters.last_error_at]);
-    attempts.chain([ledger.extents.last_seen()]).flatten().max().unwrap_or_default()
-}
-
 impl Engine {
     /// Starts an engine on the real machine. `config_path` is what a reload loads again.
     pub fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, EngineError> {
@@ -120,7 +113,7 @@ impl Parts {
         let watched = settings.watched_dirs();
         let workers = config.delivery.workers as usize;
         let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
-        let Booted { mut state, ingest, log, scheduler, routing } = booted;
+        let Booted { mut state, ingest, log, scheduler, routing, begins } = booted;
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
 
@@ -132,8 +125,7 @@ impl Parts {
         let (stop, stops) = unbounded();
         let watch = Watch::start(&watched, wake.clone());
 
-        // The clock may have been set back while nothing ran: what is due was noted by the clock of then.
-        let steady = SteadyTime::starting(now.max(last_known(&reader.ledger())), now, clock.monotonic());
+        let steady = SteadyTime::starting(begins, now, clock.monotonic());
         let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,

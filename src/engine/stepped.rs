@@ -16,6 +16,7 @@ use super::committer::{self, Outlets};
 use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
 use super::putaway::retain;
+use super::schedule::{Outbox, apply_lanes};
 use super::withdraw::{forget, withdraw};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
@@ -150,7 +151,7 @@ impl Stepped {
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let Booted { state, ingest, log, scheduler, routing } =
+        let Booted { state, ingest, log, scheduler, routing, .. } =
             boot((state, &opened), settings, files, &wanted, 64, now).unwrap();
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
@@ -190,8 +191,10 @@ impl Stepped {
         }
         while let Ok(message) = parts.inbox.try_recv() {
             happened = true;
-            if let ToScheduler::Input(input) = message {
-                parts.scheduler.take(input, now, u64::MAX / 2);
+            match message {
+                ToScheduler::Input(input) => parts.scheduler.take(input, now, u64::MAX / 2),
+                ToScheduler::Lanes(commands) => apply_lanes(&mut parts.scheduler, commands, now),
+                ToScheduler::Ask(_) | ToScheduler::Stop => {}
             }
         }
         if !hold {
@@ -214,6 +217,10 @@ impl Stepped {
                     let then = job.map_or(Then::Nothing, |job| Then::Send(vec![job]));
                     let entry = Entry { commits: 1, ..Entry::new(records, then) };
                     committer::commit(&mut parts.state, vec![entry], &parts.outlets).unwrap();
+                }
+                Action::Pause { sub, reason, records } => {
+                    committer::commit(&mut parts.state, vec![Outbox::pause(sub, reason, records)], &parts.outlets)
+                        .unwrap();
                 }
                 Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                     let request = ReadRequest::Log { sub, from, upto, events_max, bytes_max };

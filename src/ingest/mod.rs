@@ -42,6 +42,7 @@ mod tailer;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod unarchive;
 mod visit;
 mod watch;
 

@@ -89,22 +89,51 @@ fn checksum(head: &[u8], line: &[u8]) -> u32 {
 }
 
 fn find(bytes: &[u8], offset: u64) -> io::Result<Option<Vec<u8>>> {
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the remnant file is damaged");
-    let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
-    while !rest.is_empty() {
-        let (head, after) = rest.split_at_checked(HEADER).ok_or_else(damaged)?;
-        let number = |range: std::ops::Range<usize>| {
-            head[range].iter().rev().fold(0u64, |value, &byte| (value << 8) | u64::from(byte))
-        };
-        let len = usize::try_from(number(8..12)).map_err(|_| damaged())?;
-        let (line, next) = after.split_at_checked(len).ok_or_else(damaged)?;
-        if number(0..8) == offset {
-            let is_whole = u64::from(checksum(&head[..12], line)) == number(12..16);
-            return if is_whole { Ok(Some(line.to_vec())) } else { Err(damaged()) };
+    for frame in frames(bytes)? {
+        let (at, line) = frame?;
+        if at == offset {
+            return line.map(|line| Some(line.to_vec()));
         }
-        rest = next;
     }
     Ok(None)
+}
+
+/// Every line of a remnant with its place, by place. Damaged lines are left out.
+pub(super) fn lines(bytes: &[u8]) -> io::Result<Vec<(u64, Vec<u8>)>> {
+    let whole = |frame: io::Result<Frame<'_>>| Some((frame.as_ref().ok()?.0, frame.ok()?.1.ok()?.to_vec()));
+    let mut lines: Vec<_> = frames(bytes)?.filter_map(whole).collect();
+    lines.sort();
+    lines.dedup();
+    Ok(lines)
+}
+
+/// A line's place, and the line if its checksum holds.
+type Frame<'a> = (u64, io::Result<&'a [u8]>);
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the remnant file is damaged")
+}
+
+/// The frames of a remnant file, up to the first place where it ends too early.
+fn frames(bytes: &[u8]) -> io::Result<impl Iterator<Item = io::Result<Frame<'_>>>> {
+    let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
+    Ok(std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |value, &byte| (value << 8) | u64::from(byte));
+        let cut = rest.split_at_checked(HEADER).and_then(|(head, after)| {
+            let len = usize::try_from(number(&head[8..12])).ok()?;
+            after.split_at_checked(len).map(|(line, next)| (head, line, next))
+        });
+        let Some((head, line, next)) = cut else {
+            rest = &[];
+            return Some(Err(damaged()));
+        };
+        rest = next;
+        let is_whole = u64::from(checksum(&head[..12], line)) == number(&head[12..16]);
+        Some(Ok((number(&head[..8]), if is_whole { Ok(line) } else { Err(damaged()) })))
+    }))
 }
 
 #[cfg(test)]

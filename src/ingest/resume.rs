@@ -30,6 +30,9 @@ impl Ingest {
     /// Puts every segment of `claimed/` back into its stream and every archived one on the shelf. The newest id found.
     pub(super) fn resume(&mut self, resume: &Resume, now: Timestamp) -> Result<Option<SegmentId>, IngestError> {
         let at = self.engine_time();
+        if resume.is_forgotten {
+            self.unarchive()?;
+        }
         let mut found = self.list_claimed().map_err(IngestError::layout(&self.layout.claimed))?;
         found.sort_by_key(|found| found.id);
         for Found { id, path, .. } in &found {

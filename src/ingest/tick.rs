@@ -16,6 +16,8 @@ pub struct Resume {
     pub log_cursors: Vec<LogCursor>,
     /// The greatest segment id ever seen.
     pub last_segment: Option<SegmentId>,
+    /// The state was lost, and with it what still had to be delivered of the archived segments: they are read again.
+    pub is_forgotten: bool,
 }
 
 /// A stretch of one segment, ready to be made an extent of the journal: all of it or nothing.

@@ -144,6 +144,8 @@ impl Journal {
     ) -> Result<(Self, ScanReport), JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
         let listed = list(&*files, dir).map_err(io_error("list", dir))?;
+        // An engine that was killed may not have come to it.
+        files.sync_dir(dir).map_err(io_error("sync", dir))?;
         let mut report = ScanReport::default();
         let mut current = None;
         for (index, (first_lsn, path, len)) in listed.iter().enumerate() {
@@ -161,7 +163,9 @@ impl Journal {
                     files.truncate(path, end).map_err(io_error("cut the unfinished end of", path))?;
                 }
                 if end >= FILE_HEADER.len() as u64 {
-                    let handle = files.append_to(path).map_err(io_error("open", path))?;
+                    let mut handle = files.append_to(path).map_err(io_error("open", path))?;
+                    // Its end may have been written by an engine that was killed before it could sync it.
+                    handle.sync_data().map_err(io_error("sync", path))?;
                     current = Some((path.clone(), handle, end));
                 } else {
                     files.unlink(path).map_err(io_error("remove the empty", path))?;
