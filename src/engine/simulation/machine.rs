@@ -359,7 +359,7 @@ impl Machine {
                 self.putaway = Putaway::Second(self.barrier(), settled_below);
             }
             Putaway::Second(wait, settled_below) if reached(&wait) => {
-                let now = ground.clock.now();
+                let now = self.now(ground);
                 self.ingest.retire(settled_below, now)?;
                 let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
                 let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
