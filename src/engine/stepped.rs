@@ -151,7 +151,7 @@ impl Stepped {
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let Booted { state, ingest, log, scheduler, routing } =
+        let Booted { state, ingest, log, scheduler, routing, .. } =
             boot((state, &opened), settings, files, &wanted, 64, now).unwrap();
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();

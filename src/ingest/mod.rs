@@ -11,6 +11,7 @@
 //! sooner. `LogReader` reads events again, `Quarantine` is for those who look through rejected lines, `Producer` is the
 //! other side of the protocol. What becomes of an event behind the batch is for others.
 
+mod budget;
 mod claim;
 mod error;
 mod framing;
@@ -45,6 +46,7 @@ mod unarchive;
 mod visit;
 mod watch;
 
+pub use budget::reserve_of;
 pub use error::IngestError;
 pub use framing::{Content, Line, lines};
 pub use log::LogCursor;

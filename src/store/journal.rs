@@ -6,7 +6,8 @@
 //! ```
 //!
 //! One commit is one write and one fdatasync. A failed write or sync is final: the handle refuses everything after it,
-//! because the kernel may have dropped the pages while it reported the error once.
+//! because the kernel may have dropped the pages while it reported the error once. For the same reason a start reads what the
+//! disk holds, not what the kernel remembers.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -154,6 +155,7 @@ impl Journal {
                 continue;
             }
             report.last_lsn = report.last_lsn.max(first_lsn - 1);
+            files.forget_cached(path).map_err(io_error("make durable", path))?;
             let file = JournalFile::read(&*files, path.clone())?;
             let end = replay_file(&file, after_lsn, last, &mut report, &mut each)?;
             if last {

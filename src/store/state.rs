@@ -88,6 +88,8 @@ pub struct StateReader {
     pub view: View,
     pub files: Arc<dyn Files>,
     pub journal_dir: PathBuf,
+    /// Held as long as somebody can reach the state.
+    lock: Option<Arc<StateLock>>,
 }
 
 impl StateReader {
@@ -105,8 +107,6 @@ pub struct State {
     checkpoint_dir: PathBuf,
     since_checkpoint: u64,
     limits: Limits,
-    /// Held as long as the state is open.
-    lock: Option<StateLock>,
 }
 
 impl State {
@@ -118,7 +118,7 @@ impl State {
         files.create_dirs(dir, 0o700).map_err(create_error)?;
         let lock = StateLock::take(dir)?;
         let (mut state, opened) = Self::open_unlocked(files, &SledTrees, Limits::default(), dir, now)?;
-        state.lock = Some(lock);
+        state.reader.lock = Some(Arc::new(lock));
         Ok((state, opened))
     }
 
@@ -146,6 +146,7 @@ impl State {
         let (view, mut ledger) = match loaded {
             Ok((Some(ledger), view)) => (view, ledger),
             Ok((None, view)) => Self::restore(&*files, view, &checkpoint_dir)?,
+            Err(error) if error.is_refusal() => return Err(error.into()),
             Err(error) => {
                 let aside =
                     View::set_aside(&*files, &view_dir, now).map_err(io_error("move the damaged view out of"))?;
@@ -175,10 +176,10 @@ impl State {
         opened.lost = report.lost;
         opened.fresh = start == 0 && opened.replayed == 0 && opened.rebuilt.is_none();
         opened.damage = report.damage;
-        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir };
+        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, lock: None };
         let since_checkpoint =
             reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, limits, lock: None };
+        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
         state.store_ledger()?;
         Ok((state, opened))
     }
