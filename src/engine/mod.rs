@@ -15,6 +15,8 @@ mod boot;
 mod catchup;
 mod committer;
 mod control;
+#[cfg(test)]
+mod damage;
 mod intake;
 mod lanes;
 mod messages;

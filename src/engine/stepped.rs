@@ -15,12 +15,14 @@ use super::catchup::{CatchUp, ReadRequest};
 use super::committer::{self, Outlets};
 use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
+use super::putaway;
+use super::running::EngineError;
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, State};
+use crate::store::{Ledger, Opened, State, StateReader};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -40,22 +42,38 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub at: Timestamp,
+    pub subscription: String,
+    /// It was answered with a success.
+    pub taken: bool,
     pub request: Request,
 }
 
-/// A receiver that answers from a list, then always 200.
+/// Chooses an answer for a subscription.
+pub type Choose = Box<dyn FnMut(&str) -> Answer + Send>;
+
+/// A receiver that answers from a list, then as it chooses, by default always 200.
 pub struct Scripted {
     clock: Arc<ManualClock>,
     answers: Mutex<VecDeque<Answer>>,
+    pub choose: Mutex<Option<Choose>>,
     pub seen: Mutex<Vec<Seen>>,
 }
 
 impl Transport for Scripted {
-    type Endpoint = ();
+    type Endpoint = String;
 
-    fn send(&self, (): &(), request: &Request, _timeout: Duration) -> Evidence {
-        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(200));
-        self.seen.lock().unwrap().push(Seen { at: self.clock.now(), request: request.clone() });
+    fn send(&self, subscription: &String, request: &Request, _timeout: Duration) -> Evidence {
+        let scripted = self.answers.lock().unwrap().pop_front();
+        let answer = scripted.unwrap_or_else(|| match &mut *self.choose.lock().unwrap() {
+            Some(choose) => choose(subscription),
+            None => Answer::Status(200),
+        });
+        self.seen.lock().unwrap().push(Seen {
+            at: self.clock.now(),
+            subscription: subscription.clone(),
+            taken: matches!(answer, Answer::Status(200..300)),
+            request: request.clone(),
+        });
         let bytes = request.body.len() as u64;
         let failed = |outcome, request_bytes| Evidence {
             result: Err(Failure { outcome, message: "scripted".into() }),
@@ -78,18 +96,18 @@ impl Transport for Scripted {
     }
 }
 
-/// A subscription's dialect without an endpoint.
-pub struct Shape(Bound);
+/// A subscription's dialect; its name stands for the endpoint.
+pub struct Shape(Bound, String);
 
 impl worker::Target for Shape {
-    type Endpoint = ();
+    type Endpoint = String;
 
     fn render(&self, input: &RenderInput<'_>) -> Request {
         self.0.render(input)
     }
 
-    fn endpoint(&self) -> &() {
-        &()
+    fn endpoint(&self) -> &String {
+        &self.1
     }
 }
 
@@ -108,6 +126,7 @@ pub struct Stepped {
 struct Parts {
     ingest: Ingest,
     state: State,
+    opened: Opened,
     scheduler: Scheduler<Shape>,
     catchup: CatchUp,
     log: Arc<LogReader>,
@@ -121,35 +140,46 @@ struct Parts {
 impl Stepped {
     /// An engine over `root` (spool and state) with these subscriptions.
     pub fn start(root: &std::path::Path, subscriptions: Vec<Subscription>, answers: &[Answer]) -> Self {
-        let clock = Arc::new(ManualClock::at(START));
+        Self::start_at(root, subscriptions, answers, START).unwrap()
+    }
+
+    /// As [`start`](Self::start), at any time and over a state that may not open.
+    pub fn start_at(
+        root: &std::path::Path,
+        subscriptions: Vec<Subscription>,
+        answers: &[Answer],
+        now: Timestamp,
+    ) -> Result<Self, EngineError> {
+        let clock = Arc::new(ManualClock::at(now));
         let receiver = Arc::new(Scripted {
             clock: clock.clone(),
             answers: Mutex::new(answers.iter().cloned().collect()),
+            choose: Mutex::default(),
             seen: Mutex::default(),
         });
         let producer = Producer::new(Arc::new(OsFiles), &root.join("spool"), 1 << 20);
         let root = root.to_owned();
         let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false };
-        engine.parts = Some(engine.open());
-        engine
+        engine.parts = Some(engine.open()?);
+        Ok(engine)
     }
 
-    fn open(&self) -> Parts {
+    fn open(&self) -> Result<Parts, EngineError> {
         let now = self.clock.now();
         let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
-        let (state, opened) = State::open(files.clone(), &self.root.join("state"), now).unwrap();
+        let (state, opened) = State::open(files.clone(), &self.root.join("state"), now)?;
         let dialects = Dialects::built_in();
         let wanted: Vec<_> = self
             .subscriptions
             .iter()
             .map(|subscription| {
                 let bound = dialects.get(&subscription.dialect).unwrap().bind(subscription).unwrap();
-                (Arc::new(subscription.clone()), Arc::new(Shape(bound)))
+                (Arc::new(subscription.clone()), Arc::new(Shape(bound, subscription.name.clone())))
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
         let Booted { state, ingest, log, scheduler, routing } =
-            boot((state, &opened), settings, files, &wanted, 64, now).unwrap();
+            boot((state, &opened), settings, files, &wanted, 64, now)?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
         let outlets = Outlets {
@@ -158,7 +188,8 @@ impl Stepped {
             observe: Box::new(|_| ()),
         };
         let catchup = CatchUp::new(state.reader(), log.clone());
-        Parts { ingest, state, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at: Some(now) }
+        let wake_at = Some(now);
+        Ok(Parts { ingest, state, opened, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at })
     }
 
     /// Appends one event to the spool.
@@ -243,14 +274,45 @@ impl Stepped {
         self.crash();
     }
 
+    /// The process dies, something happens to its files, and it starts again.
+    pub fn crash_while(&mut self, happens: impl FnOnce()) {
+        self.parts = None;
+        happens();
+        self.parts = Some(self.open().unwrap());
+    }
+
     /// The process dies here: nothing that was not durable is left. Then it starts again.
     pub fn crash(&mut self) {
         self.parts = None;
-        self.parts = Some(self.open());
+        self.parts = Some(self.open().unwrap());
     }
 
     pub fn ledger(&mut self) -> Ledger {
         self.parts().state.reader().ledger().clone()
+    }
+
+    /// What opening the state found.
+    pub fn opened(&mut self) -> &Opened {
+        &self.parts().opened
+    }
+
+    /// The state, to look at and to write down.
+    pub fn state(&mut self) -> &mut State {
+        &mut self.parts().state
+    }
+
+    pub fn reader(&mut self) -> StateReader {
+        self.parts().state.reader()
+    }
+
+    /// Archives what is settled and removes what is too old, as the intake does now and then.
+    pub fn put_away(&mut self) {
+        let now = self.clock.now();
+        let parts = self.parts();
+        let settled_below = parts.state.reader().ledger().settled_below();
+        parts.ingest.retire(settled_below, now).unwrap();
+        let records = putaway::retain(&mut parts.ingest, &parts.state.reader(), settled_below, now).unwrap();
+        parts.state.commit(&records).unwrap();
     }
 
     /// What an audit finds wrong.

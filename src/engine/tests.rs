@@ -8,7 +8,7 @@ use super::stepped::{Answer, START, Seen, Stepped};
 use crate::env::Clock;
 use crate::model::{Filter, Mode, RetrySchedule, Secret, SourceRef, Start, SubId, Subscription, Tls};
 
-fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
+pub(super) fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
     Subscription {
         name: name.into(),
         filter: Filter { tenant: "default".into(), events: vec!["**".into()], condition: None },
@@ -31,11 +31,11 @@ fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subsc
     }
 }
 
-fn event(n: u32) -> String {
+pub(super) fn event(n: u32) -> String {
     format!(r#"{{"type":"invoice.created","id":"e{n}","data":{{"n":{n}}}}}"#)
 }
 
-fn header(seen: &Seen, name: &str) -> String {
+pub(super) fn header(seen: &Seen, name: &str) -> String {
     let found = seen.request.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.clone()).unwrap_or_default()
 }

@@ -20,7 +20,6 @@ use crate::model::Timestamp;
 const FILE_HEADER: &[u8; 16] = b"spoolhook-jrnl1\n";
 /// What journal files of every version begin with.
 const FAMILY: &[u8] = b"spoolhook-jrnl";
-/// A file is closed when it has grown past this.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes that should have been records and are not.
@@ -55,6 +54,8 @@ pub struct Journal {
     current: Option<(PathBuf, Box<dyn AppendFile>, u64)>,
     next_lsn: u64,
     stopped: bool,
+    /// A file is closed when it has grown past this.
+    pub(super) file_bytes_max: u64,
     buffer: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -160,8 +161,16 @@ impl Journal {
             }
         }
         let next_lsn = report.last_lsn.max(after_lsn) + 1;
-        let journal =
-            Self { files, dir: dir.to_owned(), current, next_lsn, stopped: false, buffer: vec![], payload: vec![] };
+        let journal = Self {
+            files,
+            dir: dir.to_owned(),
+            current,
+            next_lsn,
+            stopped: false,
+            file_bytes_max: FILE_BYTES_MAX,
+            buffer: vec![],
+            payload: vec![],
+        };
         Ok((journal, report))
     }
 
@@ -187,7 +196,7 @@ impl Journal {
             let commit = index + 1 == records.len();
             frame::encode(self.next_lsn + index as u64, commit, &self.payload, &mut self.buffer);
         }
-        if self.current.as_ref().is_none_or(|(_, _, len)| *len > FILE_BYTES_MAX) {
+        if self.current.as_ref().is_none_or(|(_, _, len)| *len > self.file_bytes_max) {
             self.current = Some(self.start_file()?);
         }
         let (path, file, len) = self.current.as_mut().expect("a file was just opened");

@@ -55,6 +55,16 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// What was found and done, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices: Vec<_> = self.damage.iter().map(|damage| format!("{damage:?}")).collect();
+        notices.extend(self.rebuilt.iter().map(|rebuilt| format!("{rebuilt:?}")));
+        if self.lost > 0 {
+            notices.push(format!("{} lost", self.lost));
+        }
+        notices
+    }
+
     /// Nobody knows any more which at-most-once deliveries of what lies in the spool were sent.
     pub fn forgot_claims(&self) -> bool {
         self.fresh || self.lost > 0 || (self.rebuilt.is_some() && self.replayed == 0)
@@ -174,6 +184,12 @@ impl State {
         }
         let ledger = view.load_ledger()?.unwrap_or_else(Ledger::new);
         Ok((view, ledger))
+    }
+
+    /// Closes journal files after that many bytes, so that a test has several.
+    #[cfg(test)]
+    pub fn limit_journal_files(&mut self, bytes_max: u64) {
+        self.journal.file_bytes_max = bytes_max;
     }
 
     /// A handle for those who only look.
