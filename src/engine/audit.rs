@@ -170,13 +170,14 @@ fn read_log(
     Ok(waiting)
 }
 
-/// Deliveries that the journal says were delivered; `None` when the journal no longer reaches back to its beginning.
+/// Deliveries that the journal says were delivered; `None` when the journal no longer reaches back to its beginning
+/// or lacks a record.
 fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<BTreeMap<SubId, i64>>, AuditError> {
     // Newest first, so a count may pass below zero on the way.
     let mut delivered: BTreeMap<SubId, i64> = BTreeMap::new();
-    let mut oldest = u64::MAX;
-    state.history(ledger.lsn + 1, |lsn, record| {
-        oldest = lsn;
+    let mut read = 0;
+    state.history(ledger.lsn + 1, |_, record| {
+        read += 1;
         match record {
             Record::Attempted { key, verdict: Verdict::Delivered, .. } => *delivered.entry(key.sub).or_default() += 1,
             Record::Retriggered { key, was: ExceptionStatus::Delivered, .. } => {
@@ -186,5 +187,5 @@ fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<B
         }
         ControlFlow::Continue(())
     })?;
-    Ok((oldest == 1).then_some(delivered))
+    Ok((read == ledger.lsn).then_some(delivered))
 }

@@ -47,6 +47,7 @@ pub(super) fn boot<T>(
         records.push(Record::Purged { segment, at: now });
     }
     state.commit(&records)?;
+    state.answered()?;
 
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);

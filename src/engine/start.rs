@@ -53,16 +53,12 @@ fn ingest_settings(config: &Config) -> IngestSettings {
 }
 
 fn report(opened: &Opened) {
-    for damage in &opened.damage {
-        let (file, start, end) = (damage.file.display(), damage.start, damage.end);
-        tracing::error!(%file, start, end, "journal bytes are damaged; what they said is lost, everything else is kept");
-    }
-    if let Some((path, reason)) = &opened.rebuilt {
-        let moved_to = path.display();
-        tracing::warn!(%moved_to, reason, "the view did not open; it was moved aside and rebuilt from the journal");
-    }
-    if opened.lost > 0 {
-        tracing::error!(records = opened.lost, "journal records are missing; the audit tells what no longer adds up");
+    for notice in &opened.notices {
+        if opened.forgot {
+            tracing::error!("{notice}");
+        } else {
+            tracing::warn!("{notice}");
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, Opened, State, StateReader};
+use crate::store::{Ledger, Limits, Opened, SledTrees, State, StateReader};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -121,6 +121,7 @@ pub struct Stepped {
     parts: Option<Parts>,
     /// Jobs are handed out but not sent: the world stops before the network.
     pub hold_sends: bool,
+    pub limits: Limits,
 }
 
 struct Parts {
@@ -140,7 +141,7 @@ struct Parts {
 impl Stepped {
     /// An engine over `root` (spool and state) with these subscriptions.
     pub fn start(root: &std::path::Path, subscriptions: Vec<Subscription>, answers: &[Answer]) -> Self {
-        Self::start_at(root, subscriptions, answers, START).unwrap()
+        Self::start_at(root, subscriptions, answers, START, Limits::default()).unwrap()
     }
 
     /// As [`start`](Self::start), at any time and over a state that may not open.
@@ -149,6 +150,7 @@ impl Stepped {
         subscriptions: Vec<Subscription>,
         answers: &[Answer],
         now: Timestamp,
+        limits: Limits,
     ) -> Result<Self, EngineError> {
         let clock = Arc::new(ManualClock::at(now));
         let receiver = Arc::new(Scripted {
@@ -159,7 +161,7 @@ impl Stepped {
         });
         let producer = Producer::new(Arc::new(OsFiles), &root.join("spool"), 1 << 20);
         let root = root.to_owned();
-        let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false };
+        let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false, limits };
         engine.parts = Some(engine.open()?);
         Ok(engine)
     }
@@ -167,7 +169,7 @@ impl Stepped {
     fn open(&self) -> Result<Parts, EngineError> {
         let now = self.clock.now();
         let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
-        let (state, opened) = State::open(files.clone(), &self.root.join("state"), now)?;
+        let (state, opened) = State::open_unlocked(files.clone(), &SledTrees, self.limits, &self.root.join("state"), now)?;
         let dialects = Dialects::built_in();
         let wanted: Vec<_> = self
             .subscriptions

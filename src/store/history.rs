@@ -17,8 +17,8 @@ impl StateReader {
     ) -> Result<(), JournalError> {
         let io_error = |source| JournalError::Io { action: "list", path: self.journal_dir.clone(), source };
         let files = journal::list(&*self.files, &self.journal_dir).map_err(io_error)?;
-        for (_, path, _) in files.into_iter().rev().filter(|file| file.0 < before_lsn) {
-            let file = match JournalFile::read(&*self.files, path) {
+        for listed in files.into_iter().rev().filter(|file| file.first_lsn < before_lsn) {
+            let file = match JournalFile::read(&*self.files, listed.path) {
                 Ok(file) => file,
                 Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
@@ -26,7 +26,7 @@ impl StateReader {
             let frames: Vec<_> = file
                 .items()
                 .filter_map(|item| match item {
-                    Item::Frame(frame) if frame.lsn < before_lsn => Some(frame),
+                    Item::Frame(frame) if (1..before_lsn).contains(&frame.lsn) => Some(frame),
                     _ => None,
                 })
                 .collect();

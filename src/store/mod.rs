@@ -4,15 +4,21 @@
 //! is what both add up to per subscription, in memory; the *view* is sled: one row per delivery that is neither delivered
 //! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
 
+mod aside;
 mod checkpoint;
 pub mod frame;
 mod history;
 mod journal;
 mod ledger;
 mod lock;
+mod marks;
+mod opening;
 mod record;
+mod recovering;
 mod rows;
 mod state;
+mod survey;
+mod tail;
 mod tree;
 mod view;
 
@@ -22,6 +28,6 @@ pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
-pub use state::{Opened, RowNotice, State, StateError, StateReader};
+pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
 pub use view::{View, ViewError};

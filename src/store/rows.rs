@@ -3,6 +3,8 @@
 //!
 //! ```text
 //!   m                                          -> Meta            how far the ledger rows reach
+//!   t                                          -> Tally           which state, and how many rows of the ledger
+//!   r                                          -> lsn u64         how far the x rows reach: at least as far as Meta
 //!   l | sub u32                                -> LaneState       one per subscription
 //!   e | segment u128 | start u64               -> Extent          one per kept stretch of the log
 //!   s | source name                            -> bytes           where a tailed file stands
@@ -30,11 +32,26 @@ pub(super) struct Meta {
     pub barrier: Option<SegmentId>,
 }
 
+/// Whose rows these are, and how many of them there must be: sled can lose some without an error.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Tally {
+    /// When the state was made.
+    pub born: Timestamp,
+    pub lanes: u64,
+    pub extents: u64,
+    pub sources: u64,
+}
+
 pub(super) const META: &[u8] = b"m";
+pub(super) const TALLY: &[u8] = b"t";
+pub(super) const REACH: &[u8] = b"r";
 pub(super) const LANES: &[u8] = b"l";
 pub(super) const EXTENTS: &[u8] = b"e";
 pub(super) const SOURCES: &[u8] = b"s";
 pub(super) const EXCEPTIONS: &[u8] = b"x";
+pub(super) const DUES: &[u8] = b"d";
+pub(super) const IDS: &[u8] = b"i";
+pub(super) const PINS: &[u8] = b"p";
 
 /// A row that fails its checksum or does not decode.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,12 @@
 //! The key-value store beneath the view, as little of it as the view needs. The real one is sled; a test double keeps what
 //! was synced apart from what was not.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use super::view::ViewError;
 use crate::env::Files;
@@ -99,15 +100,36 @@ impl Tree for SledTree {
 
 fn open_sled(path: &Path) -> Result<sled::Db, String> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "it panicked".to_owned())),
-    }
+    catch(|| config.open())?.map_err(|error| error.to_string())
+}
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which may meet damage that sled answers with a panic. Such a panic is an answer like any other: it is
+/// returned, and not printed. sled's own threads die quietly too; whoever waits for them gets an error.
+pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let is_sleds = std::thread::current().name().is_some_and(|name| name.starts_with("sled-"));
+            if is_sleds || EXPECTED.get() {
+                tracing::debug!(%panic, "sled panicked");
+            } else {
+                usual(panic);
+            }
+        }));
+    });
+    EXPECTED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(false);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        text.unwrap_or_else(|| "it panicked".to_owned())
+    })
 }
 
 fn remove_half_snapshots(files: &dyn Files, path: &Path) -> io::Result<()> {

@@ -6,14 +6,13 @@
 //! through our own fdatasync of its file.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
-use super::rows::{self, Meta, RowError};
-use super::tree::{Batch, Pair, Pairs, Tree, Trees};
+use super::rows::{self, Meta, RowError, Tally};
+use super::tree::{Batch, Pair, Pairs, Tree, Trees, catch};
 use crate::env::Files;
 use crate::model::{SegmentId, SubId, Timestamp};
 
@@ -22,8 +21,8 @@ use crate::model::{SegmentId, SubId, Timestamp};
 pub enum ViewError {
     #[error("the view (sled) does not open at {}: {reason}", path.display())]
     Open { path: PathBuf, reason: String },
-    #[error("it reflects record {view}, the oldest journal file begins at {oldest}")]
-    Behind { view: u64, oldest: u64 },
+    #[error("it lacks rows: {0}")]
+    Incomplete(String),
     #[error("the view (sled) panicked while it was read")]
     Panicked,
     #[error("the view (sled) failed: {0}")]
@@ -44,23 +43,6 @@ impl View {
         Ok(Self(trees.open(files, path)?))
     }
 
-    /// Moves whatever is at `path` out of the way and returns where it went.
-    pub fn set_aside(files: &dyn Files, path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
-        match files.stat(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        for attempt in 0..100 {
-            let aside = path.with_extension(format!("damaged-{}-{attempt}", now.as_secs()));
-            match files.rename_new(path, &aside) {
-                Ok(()) => return Ok(Some(aside)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other("a hundred damaged views lie beside the state already; remove some"))
-    }
-
     /// Reads every row once: sled can open over damaged media and fail, or panic, at a row.
     pub fn verify(&self) -> Result<(), ViewError> {
         let read_all = || -> Result<(), ViewError> {
@@ -72,7 +54,56 @@ impl View {
             }
             Ok(())
         };
-        catch_unwind(AssertUnwindSafe(read_all)).unwrap_or(Err(ViewError::Panicked))
+        catch(read_all).unwrap_or_else(|_| Err(ViewError::Panicked))
+    }
+
+    /// How far its rows of deliveries reach: they may run ahead of the ledger.
+    pub(super) fn rows_lsn(&self) -> Result<u64, ViewError> {
+        Ok(self.0.get(rows::REACH)?.map(|value| rows::unseal(&value)).transpose()?.unwrap_or(0))
+    }
+
+    fn tally(&self) -> Result<Option<Tally>, ViewError> {
+        Ok(self.0.get(rows::TALLY)?.map(|value| rows::unseal(&value)).transpose()?)
+    }
+
+    /// When the state was made that it belongs to.
+    pub(super) fn born(&self) -> Result<Option<Timestamp>, ViewError> {
+        Ok(self.tally()?.map(|tally| tally.born))
+    }
+
+    /// Whether the rows of deliveries are those that the ledger counts, with all that leads to them.
+    pub(super) fn check(&self, ledger: &Ledger) -> Result<(), ViewError> {
+        let mut all = 0;
+        let mut parked = 0;
+        for (sub, lane) in &ledger.lanes {
+            let mut counts = [0; 3];
+            for row in self.exceptions(*sub) {
+                all += 1;
+                match row?.1.status {
+                    ExceptionStatus::Parked => counts[0] += 1,
+                    ExceptionStatus::Failed => counts[1] += 1,
+                    ExceptionStatus::Unknown => counts[2] += 1,
+                    ExceptionStatus::Delivered => {}
+                }
+            }
+            parked += counts[0];
+            let expected = [lane.parked, lane.books.failed, lane.books.unknown];
+            if counts != expected {
+                let reason = format!("{counts:?} parked, failed and unknown deliveries of \"{}\", not {expected:?}", lane.name);
+                return Err(ViewError::Incomplete(reason));
+            }
+        }
+        let mut found = [0; 3];
+        for (count, prefix) in found.iter_mut().zip([rows::DUES, rows::IDS, rows::PINS]) {
+            for item in self.0.scan(prefix) {
+                item?;
+                *count += 1;
+            }
+        }
+        if found != [parked, all, all] {
+            return Err(ViewError::Incomplete(format!("{found:?} keys lead to {parked} parked and {all} rows")));
+        }
+        Ok(())
     }
 
     /// The ledger as far as the view knows it; `None` in an empty view.
@@ -104,12 +135,20 @@ impl View {
             let (key, value) = item?;
             ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
         }
+        if let Some(tally) = self.tally()? {
+            let found = Tally::of(&ledger, tally.born);
+            if found != tally {
+                return Err(ViewError::Incomplete(format!("{found:?}, not {tally:?}")));
+            }
+        }
         Ok(Some(ledger))
     }
 
-    /// Applies row changes. They may run ahead of the ledger rows: replaying the journal over them ends the same.
-    pub fn apply(&self, changes: &[RowChange]) -> Result<(), ViewError> {
+    /// Applies the row changes of records up to `lsn`. They may run ahead of the ledger rows: replaying the journal over
+    /// them ends the same.
+    pub fn apply(&self, changes: &[RowChange], lsn: u64) -> Result<(), ViewError> {
         let mut batch = Batch::default();
+        batch.insert(rows::REACH, rows::seal(&lsn));
         for change in changes {
             let key = match change {
                 RowChange::Put(key, _) | RowChange::Delete(key) => *key,
@@ -137,7 +176,7 @@ impl View {
     }
 
     /// Writes the ledger rows named by `dirty` and the meta row in one batch, and makes the view durable.
-    pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty) -> Result<(), ViewError> {
+    pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty, born: Timestamp) -> Result<(), ViewError> {
         let mut batch = Batch::default();
         for sub in &dirty.lanes {
             if let Some(lane) = ledger.lanes.get(sub) {
@@ -168,6 +207,7 @@ impl View {
             barrier: ledger.barrier,
         };
         batch.insert(rows::META, rows::seal(&meta));
+        batch.insert(rows::TALLY, rows::seal(&Tally::of(ledger, born)));
         self.0.apply(batch)?;
         self.sync()
     }
@@ -234,6 +274,13 @@ impl View {
 
     fn sync(&self) -> Result<(), ViewError> {
         self.0.sync()
+    }
+}
+
+impl Tally {
+    fn of(ledger: &Ledger, born: Timestamp) -> Self {
+        let [lanes, extents, sources] = [ledger.lanes.len(), ledger.extents.len(), ledger.sources.len()];
+        Self { born, lanes: lanes as u64, extents: extents as u64, sources: sources as u64 }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::engine::stepped::{Answer, START, Seen, Stepped};
 use crate::engine::tests::{event, subscription};
 use crate::env::Clock;
 use crate::model::{Mode, Subscription, Timestamp};
+use crate::store::Limits;
 
 /// How the engine ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,9 @@ fn moody(seed: u64) -> crate::engine::stepped::Choose {
     })
 }
 
+/// Journal files of some twenty records.
+pub const LIMITS: Limits = Limits { ledger_records: 20_000, checkpoint_records: 400_000, journal_file_bytes: 6000 };
+
 struct Maker {
     engine: Stepped,
     state: PathBuf,
@@ -118,16 +122,11 @@ impl Maker {
         self.engine.put_away();
     }
 
-    fn limit(&mut self) {
-        self.engine.state().limit_journal_files(6000);
-    }
-
     /// Dies, leaves a copy of the state, and starts again.
     fn remember(&mut self) {
         let copy = tempfile::tempdir().unwrap();
         self.engine.crash_while(|| copy_dir(&self.state, copy.path()));
         self.older.push(copy);
-        self.limit();
         self.engine.settle();
     }
 }
@@ -135,10 +134,9 @@ impl Maker {
 impl Past {
     pub fn make(stop: Stop) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Stepped::start(dir.path(), subscriptions(), &[]);
+        let engine = Stepped::start_at(dir.path(), subscriptions(), &[], START, LIMITS).unwrap();
         *engine.receiver.choose.lock().unwrap() = Some(moody(stop as u64));
         let mut maker = Maker { engine, state: dir.path().join("state"), events: 0, older: Vec::new() };
-        maker.limit();
         maker.take_in(20);
         maker.put_away();
         maker.remember();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
-use super::past::{AT_LEAST_ONCE, AT_MOST_ONCE, Past, copy_dir, delivery_of, subscriptions};
+use super::past::{AT_LEAST_ONCE, AT_MOST_ONCE, LIMITS, Past, copy_dir, delivery_of, subscriptions};
 use crate::engine::stepped::{Seen, Stepped};
 use crate::engine::tests::event;
 
@@ -71,8 +71,8 @@ pub fn judge(past: &Past, damage: impl FnOnce(&Path)) -> Result<Verdict, String>
 
 fn run(past: &Past, root: &Path) -> Result<Aftermath, String> {
     let now = past.ended.plus(Duration::from_secs(60));
-    let mut engine = Stepped::start_at(root, subscriptions(), &[], now).map_err(|error| error.to_string())?;
-    let notices = engine.opened().notices();
+    let mut engine = Stepped::start_at(root, subscriptions(), &[], now, LIMITS).map_err(|error| error.to_string())?;
+    let notices = engine.opened().notices.clone();
     engine.settle();
     let events = past.events + 3;
     (past.events + 1..=events).for_each(|n| engine.produce(&event(n)));

@@ -1,0 +1,212 @@
+//! Looking through the journal before anything of it is believed: which records follow each other without a gap, what is
+//! damaged, and whether the end is only torn. Then making it end where a gap begins.
+//!
+//! Records are only ever replayed as a run without a gap. What stands behind a gap decided upon things that are no longer
+//! known: it is put aside, and the engine decides again from the spool.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::frame::Item;
+use super::journal::{self, BIRTH, Damage, JournalError, JournalFile, Listed};
+use super::record::Record;
+use super::tail;
+use crate::env::Files;
+use crate::model::Timestamp;
+
+/// Whole commits that follow each other without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    first: u64,
+    last: u64,
+    /// The file that holds its last frame, and the offset behind that.
+    file: usize,
+    end: u64,
+}
+
+/// What lies in the journal from some record on.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    files: Vec<Listed>,
+    runs: Vec<Run>,
+    /// Bytes that are no records, the torn end left out.
+    pub damage: Vec<Damage>,
+    /// The end is no whole commit and does not look torn: a commit that somebody acted upon may have stood there.
+    pub is_tail_damaged: bool,
+    /// When the state was made that the journal belongs to, by its newest file that says so.
+    pub born: Option<Timestamp>,
+    /// The greatest record number that anything in the files speaks of.
+    pub seen: u64,
+}
+
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + 'a {
+    move |source| JournalError::Io { action, path: path.to_owned(), source }
+}
+
+/// Looks through the files that hold what follows record `after`.
+pub(super) fn survey(files: &dyn Files, dir: &Path, after: u64) -> Result<Survey, JournalError> {
+    let listed = journal::list(files, dir).map_err(io_error("list", dir))?;
+    let skipped = listed.iter().rposition(|file| file.first_lsn <= after + 1).unwrap_or(0);
+    let mut survey = Survey { files: listed[skipped..].to_vec(), ..Survey::default() };
+    let mut walk = Walk::default();
+    for index in 0..survey.files.len() {
+        let Listed { first_lsn, path, .. } = survey.files[index].clone();
+        survey.seen = survey.seen.max(first_lsn.saturating_sub(1));
+        let file = JournalFile::read(files, path)?;
+        survey.born = file.born().or(survey.born);
+        walk.file(&mut survey, index, &file);
+    }
+    survey.seen = survey.seen.max(survey.runs.iter().map(|run| run.last).max().unwrap_or(0));
+    Ok(survey)
+}
+
+/// Where a walk through the files stands.
+#[derive(Default)]
+struct Walk {
+    /// First and last record of the commit that has begun and not ended.
+    open: Option<(u64, u64)>,
+}
+
+impl Walk {
+    fn file(&mut self, survey: &mut Survey, index: usize, file: &JournalFile) {
+        let is_last = index + 1 == survey.files.len();
+        let mut damage = Vec::new();
+        let mut note = |start, end| damage.push(Damage { file: file.path.clone(), start, end });
+        let mut committed = 0;
+        if file.has_header() {
+            committed = file.offset(0);
+        } else if !(is_last && file.is_unwritten()) {
+            note(0, file.offset(0));
+        }
+        for item in file.items() {
+            match item {
+                Item::Damage { start, end } => note(file.offset(start), file.offset(end)),
+                Item::Frame(frame) if frame.lsn == BIRTH => committed = file.offset(frame.end()),
+                Item::Frame(frame) => {
+                    let (start, end) = (file.offset(frame.start), file.offset(frame.end()));
+                    if self.is_repeat(survey, frame.lsn) {
+                        note(start, end);
+                    } else if self.take(survey, frame.lsn, frame.commit, (index, end)) {
+                        committed = end;
+                    }
+                }
+            }
+        }
+        if is_last {
+            let next_lsn = survey.runs.last().map_or(survey.files[index].first_lsn, |run| run.last + 1);
+            let offset = usize::try_from(committed).unwrap_or(usize::MAX);
+            let is_torn = if committed == 0 { file.is_unwritten() } else { tail::is_torn(file.from(committed), offset, next_lsn) };
+            survey.is_tail_damaged = !is_torn;
+            if is_torn {
+                damage.retain(|damage| damage.start < committed);
+            }
+        }
+        survey.damage.append(&mut damage);
+    }
+
+    /// A record that came before already: bytes of another place were written here.
+    fn is_repeat(&self, survey: &Survey, lsn: u64) -> bool {
+        let newest = self.open.map(|(_, last)| last).max(survey.runs.last().map(|run| run.last));
+        newest.is_some_and(|newest| lsn <= newest)
+    }
+
+    /// Takes a record; whether a commit is whole with it.
+    fn take(&mut self, survey: &mut Survey, lsn: u64, commit: bool, (file, end): (usize, u64)) -> bool {
+        let first = match self.open.take() {
+            Some((first, last)) if last + 1 == lsn => first,
+            _ => lsn,
+        };
+        if !commit {
+            self.open = Some((first, lsn));
+            return false;
+        }
+        match survey.runs.last_mut() {
+            Some(run) if run.last + 1 == first => *run = Run { last: lsn, file, end, ..*run },
+            _ => survey.runs.push(Run { first, last: lsn, file, end }),
+        }
+        true
+    }
+}
+
+impl Survey {
+    /// The last record that can be reached from `base` without a gap.
+    pub(super) fn reach(&self, base: u64) -> u64 {
+        let run = self.runs.iter().find(|run| run.first <= base + 1 && base < run.last);
+        run.map_or(base, |run| run.last)
+    }
+
+    /// Makes the journal end with record `end`. What stands behind it is kept under another name; a torn end is cut off.
+    /// Returns the file that commits may be appended to, and what was put aside.
+    pub(super) fn cut(
+        &self,
+        files: &dyn Files,
+        dir: &Path,
+        end: u64,
+        now: Timestamp,
+    ) -> Result<(Option<(PathBuf, u64)>, Vec<PathBuf>), JournalError> {
+        let kept = self.runs.iter().rev().find(|run| run.last <= end);
+        let is_torn_only = !self.is_tail_damaged && self.runs.last().is_none_or(|run| run.last <= end);
+        let mut aside = Vec::new();
+        let first_dropped = kept.map_or(0, |run| run.file + 1);
+        for (index, file) in self.files.iter().enumerate().skip(first_dropped).rev() {
+            if is_torn_only && index + 1 == self.files.len() {
+                files.unlink(&file.path).map_err(io_error("remove the unfinished", &file.path))?;
+            } else {
+                aside.push(put_aside(files, &file.path, now)?);
+            }
+        }
+        let mut current = None;
+        if let Some(run) = kept {
+            let file = &self.files[run.file];
+            if file.len > run.end {
+                let is_last = run.file + 1 == self.files.len();
+                if !(is_torn_only && is_last) {
+                    aside.push(copy_aside(files, &file.path, now)?);
+                }
+                files.truncate(&file.path, run.end).map_err(io_error("cut the end of", &file.path))?;
+            }
+            current = (run.last == end).then(|| (file.path.clone(), run.end));
+        }
+        if !self.files.is_empty() {
+            files.sync_dir(dir).map_err(io_error("sync", dir))?;
+        }
+        Ok((current, aside))
+    }
+}
+
+fn put_aside(files: &dyn Files, path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
+    super::aside::rename(files, path, now).map_err(io_error("move out of the way", path))
+}
+
+fn copy_aside(files: &dyn Files, path: &Path, now: Timestamp) -> Result<PathBuf, JournalError> {
+    super::aside::copy(files, path, now).map_err(io_error("copy", path))
+}
+
+/// Hands the records after `after` up to `end` to `each`, in order. [`Survey::reach`] has said that they are there.
+pub(super) fn replay(
+    files: &dyn Files,
+    dir: &Path,
+    after: u64,
+    end: u64,
+    mut each: impl FnMut(u64, Record),
+) -> Result<(), JournalError> {
+    let listed = journal::list(files, dir).map_err(io_error("list", dir))?;
+    let skipped = listed.iter().rposition(|file| file.first_lsn <= after + 1).unwrap_or(0);
+    let mut next = after + 1;
+    for Listed { path, .. } in listed.into_iter().skip(skipped) {
+        if next > end {
+            break;
+        }
+        let file = JournalFile::read(files, path)?;
+        for item in file.items() {
+            if let Item::Frame(frame) = item
+                && frame.lsn == next
+                && next <= end
+            {
+                each(next, file.decode(&frame)?);
+                next += 1;
+            }
+        }
+    }
+    Ok(())
+}
