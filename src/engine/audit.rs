@@ -84,7 +84,7 @@ fn compare(snapshot: &Snapshot, state: &StateReader, log: &LogReader) -> Result<
             spool.lines, spool.events, spool.blank, spool.quarantined
         ));
     }
-    let waiting = read_log(ledger, log, &mut differences)?;
+    let waiting = waiting_in_log(ledger, log, &mut differences)?;
     let delivered = delivered_in_history(ledger, state)?;
     for (sub, lane) in &ledger.lanes {
         let books = lane.books;
@@ -132,7 +132,7 @@ fn compare(snapshot: &Snapshot, state: &StateReader, log: &LogReader) -> Result<
 }
 
 /// Reads every kept extent and counts, for each lane, the events at or above its low mark that it takes and has not judged.
-fn read_log(
+pub(super) fn waiting_in_log(
     ledger: &Ledger,
     log: &LogReader,
     differences: &mut Vec<String>,
@@ -140,15 +140,14 @@ fn read_log(
     let mut waiting = BTreeMap::new();
     let mut filters = EraFilters::default();
     let mut expected: Option<Seq> = None;
-    for extent in &ledger.extents {
-        if let Some(expected) = expected.filter(|expected| *expected > extent.first_seq) {
-            differences.push(format!("spool: event {} was taken twice (next was {expected})", extent.first_seq));
+    for group in ledger.extents.groups() {
+        for extent in &group {
+            if let Some(expected) = expected.filter(|expected| *expected > extent.first_seq) {
+                differences.push(format!("spool: event {} was taken twice (next was {expected})", extent.first_seq));
+            }
+            expected = Some(extent.next_seq());
         }
-        expected = Some(extent.next_seq());
-        if extent.events == 0 {
-            continue;
-        }
-        let events = match log.read(extent, extent.first_seq) {
+        let events = match log.read_all(&group) {
             Ok(events) => events,
             Err(error) => {
                 differences.push(format!("spool: {error}"));
@@ -156,7 +155,7 @@ fn read_log(
             }
         };
         for (sub, lane) in &ledger.lanes {
-            if lane.waiting() == 0 || extent.next_seq() <= lane.low {
+            if lane.waiting() == 0 || expected.is_some_and(|end| end <= lane.low) {
                 continue;
             }
             for event in events.iter().filter(|event| event.seq >= lane.low && !lane.passed.contains(&event.seq)) {

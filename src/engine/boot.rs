@@ -1,17 +1,18 @@
 //! From what is on disk to parts that are ready to run: settles what a crash left, and puts the configured subscriptions in
 //! force. No thread is started and nothing is sent here.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::intake::{count_past, decode_cursor};
 use super::lanes::{plan, settle_claims};
+use super::mend::{doubt_parked, gone_segments, write_off};
 use super::messages::Routing;
 use super::running::EngineError;
 use super::schedule::apply_lanes;
 use crate::dispatch::Scheduler;
 use crate::env::Files;
-use crate::ingest::{Ingest, IngestSettings, LogReader, Resume};
+use crate::ingest::{Ingest, IngestSettings, LogReader, Lost, Resume};
 use crate::model::{SegmentId, Subscription, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
@@ -23,6 +24,8 @@ pub(super) struct Booted<T> {
     pub log: Arc<LogReader>,
     pub scheduler: Scheduler<T>,
     pub routing: Routing,
+    /// What was found missing or damaged, and what was done about it, in sentences.
+    pub notices: Vec<String>,
 }
 
 /// Makes the parts from the open state and the spool. `wanted` are the configured subscriptions.
@@ -35,18 +38,34 @@ pub(super) fn boot<T>(
     now: Timestamp,
 ) -> Result<Booted<T>, EngineError> {
     let reader = state.reader();
-    let resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
+    let mut notices = opened.notices.clone();
+    let forgot = opened.forgot_claims();
+    let mut resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
+    if forgot {
+        let pinned = reader.view.pinned_segments().map_err(|error| EngineError::State(error.into()))?;
+        resume.lost = Some(Lost { pinned });
+    }
     let ingest = Ingest::open(settings, files, resume, now)?;
     let log = Arc::new(ingest.reader());
-    let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
+    let barrier = if forgot { ingest.newest_segment() } else { None };
     let mut records = vec![Record::Started { at: now, barrier }];
     records.extend(settle_claims(&reader.ledger()));
-    let kept: BTreeSet<SegmentId> = reader.ledger().extents.iter().map(|extent| extent.segment).collect();
-    for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
-        tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
-        records.push(Record::Purged { segment, at: now });
+    if forgot {
+        records.extend(doubt_parked(&reader, wanted, now)?);
     }
+    let (mut gone, has_waiting) = gone_segments(&reader, &log);
+    if has_waiting {
+        let names: Vec<_> = gone.iter().map(SegmentId::to_string).collect();
+        notices.push(format!("files of the spool are gone, with events that somebody waited for: {}", names.join(", ")));
+    }
+    gone.extend(reader.ledger().extents.segments().intersection(ingest.brought_back()));
+    records.extend(gone.into_iter().map(|segment| Record::Purged { segment, at: now }));
     state.commit(&records)?;
+    if has_waiting || (forgot && !opened.fresh) {
+        let (records, sentences) = write_off(&reader, &log, now)?;
+        notices.extend(sentences);
+        state.commit(&records)?;
+    }
     state.answered()?;
 
     let ledger = reader.ledger().clone();
@@ -60,16 +79,16 @@ pub(super) fn boot<T>(
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
     apply_lanes(&mut scheduler, plan.lanes, now);
-    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing })
+    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices })
 }
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
     let mut consumed: HashMap<SegmentId, u64> = HashMap::new();
-    for extent in &ledger.extents {
-        let end = consumed.entry(extent.segment).or_default();
-        *end = extent.end.max(*end);
+    for (segment, end) in ledger.extents.ends() {
+        let known = consumed.entry(segment).or_default();
+        *known = end.max(*known);
     }
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
-    let last_segment = ledger.extents.iter().map(|extent| extent.segment).max();
-    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment })
+    let last_segment = consumed.keys().max().copied();
+    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, lost: None })
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use super::messages::Doubt;
 use crate::dispatch::{Input, Parked};
 use crate::ingest::{LogReader, ReadError};
-use crate::model::{Event, Extent, Seq, SubId, Timestamp};
+use crate::model::{Event, Extent, SegmentId, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{FilterEra, StateReader};
 
 /// Events examined for one request at most, so that one lane's long search does not keep the others waiting.
 const EXAMINED_MAX: usize = 8192;
-const EXTENTS_AT_ONCE: usize = 64;
-/// Bytes of lines kept decoded: a lane takes an extent in many small windows, and lanes that are behind often read the
+/// Bytes of lines kept decoded: a lane takes a stretch in many small windows, and lanes that are behind often read the
 /// same stretch.
 const DECODED_BYTES_MAX: usize = 8 << 20;
 
@@ -42,32 +41,57 @@ impl EraFilters {
     }
 }
 
-/// Extents whose events were read lately, the newest last.
+/// Stretches of the log that were read lately, the newest last.
 #[derive(Default)]
 struct Decoded {
-    extents: VecDeque<(Extent, Arc<[Arc<Event>]>)>,
+    stretches: VecDeque<Stretch>,
+    bytes: usize,
+}
+
+/// The kept events from `first` up to `end`.
+#[derive(Clone)]
+struct Stretch {
+    first: Seq,
+    end: Seq,
+    events: Arc<[Arc<Event>]>,
     bytes: usize,
 }
 
 impl Decoded {
-    fn get(&mut self, extent: &Extent, log: &LogReader) -> Result<Arc<[Arc<Event>]>, ReadError> {
-        if let Some((_, events)) = self.extents.iter().find(|(kept, _)| kept == extent) {
-            return Ok(events.clone());
+    /// The stretch that begins at `from` or holds it.
+    fn at(&mut self, from: Seq, state: &StateReader, log: &LogReader) -> Result<Option<Stretch>, ReadError> {
+        if let Some(kept) = self.stretches.iter().find(|kept| (kept.first..kept.end).contains(&from)) {
+            return Ok(Some(kept.clone()));
         }
-        let events = log.read(extent, extent.first_seq)?;
-        let events: Arc<[Arc<Event>]> = events.into_iter().map(Arc::new).collect();
-        self.bytes += bytes_of(extent);
-        self.extents.push_back((*extent, events.clone()));
-        while self.bytes > DECODED_BYTES_MAX && self.extents.len() > 1 {
-            let oldest = self.extents.pop_front();
-            self.bytes -= oldest.map_or(0, |(extent, _)| bytes_of(&extent));
+        let Some(mut group) = state.ledger().extents.group_from(from) else { return Ok(None) };
+        group.retain(|extent| extent.next_seq() > from);
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
+        let (first, end) = (first.first_seq, last.next_seq());
+        let events = loop {
+            match log.read_all(&group) {
+                // Retention has just removed what no lane needs, and its record is on the way to the journal.
+                Err(ReadError::Gone { segment }) if is_settled(&group, segment, state) => {
+                    group.retain(|extent| extent.segment != segment);
+                }
+                read => break read?,
+            }
+        };
+        let bytes = events.iter().map(|event| event.line.len()).sum();
+        let events = events.into_iter().map(Arc::new).collect();
+        let stretch = Stretch { first: first.min(from), end, events, bytes };
+        self.bytes += bytes;
+        self.stretches.push_back(stretch.clone());
+        while self.bytes > DECODED_BYTES_MAX && self.stretches.len() > 1 {
+            let oldest = self.stretches.pop_front();
+            self.bytes -= oldest.map_or(0, |oldest| oldest.bytes);
         }
-        Ok(events)
+        Ok(Some(stretch))
     }
 }
 
-fn bytes_of(extent: &Extent) -> usize {
-    usize::try_from(extent.end - extent.start).unwrap_or(usize::MAX)
+fn is_settled(group: &[Extent], segment: SegmentId, state: &StateReader) -> bool {
+    let of_segment = group.iter().filter(|extent| extent.segment == segment);
+    of_segment.map(Extent::next_seq).max() <= Some(state.ledger().settled_below())
 }
 
 /// Reads for lanes.
@@ -101,33 +125,25 @@ impl CatchUp {
         events_max: usize,
         bytes_max: usize,
     ) -> Result<Input<T>, Doubt> {
-        let (eras, extents) = {
-            let ledger = self.state.ledger();
-            let eras = ledger.lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
-            (eras, ledger.extents_from(from, EXTENTS_AT_ONCE))
-        };
+        let eras = self.state.ledger().lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
         let mut found: Vec<Arc<Event>> = Vec::new();
         let mut next = from;
         let (mut bytes, mut examined) = (0, 0);
-        'extents: for extent in extents.iter().filter(|extent| extent.first_seq < upto) {
-            let events = match self.decoded.get(extent, &self.log) {
-                Ok(events) => events,
-                // Retention has just removed what no lane needs, and its record is on the way to the journal.
-                Err(ReadError::Gone { .. }) if extent.next_seq() <= self.state.ledger().settled_below() => {
-                    next = extent.next_seq();
-                    continue;
-                }
-                Err(error) => return Err(Doubt(error.to_string())),
+        'stretches: while next < upto {
+            let stretch = self.decoded.at(next, &self.state, &self.log).map_err(|error| Doubt(error.to_string()))?;
+            let Some(stretch) = stretch else {
+                next = upto;
+                break;
             };
-            let unread = events.partition_point(|event| event.seq < next);
-            for event in &events[unread..] {
+            let unread = stretch.events.partition_point(|event| event.seq < next);
+            for event in &stretch.events[unread..] {
                 let takes = match self.filters.at(sub, &eras, event.seq)? {
                     Some(filter) => filter.matches(event),
                     None => false,
                 };
                 let full = found.len() >= events_max || (!found.is_empty() && bytes + event.line.len() > bytes_max);
                 if event.seq >= upto || (takes && full) || examined >= EXAMINED_MAX {
-                    break 'extents;
+                    break 'stretches;
                 }
                 examined += 1;
                 next = event.seq + 1;
@@ -136,9 +152,7 @@ impl CatchUp {
                     found.push(event.clone());
                 }
             }
-        }
-        if extents.is_empty() {
-            next = upto;
+            next = next.max(stretch.end);
         }
         Ok(Input::LogRead { sub, events: found, next })
     }

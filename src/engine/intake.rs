@@ -104,9 +104,11 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
 /// Counts the kept events from `from` on that `filter` takes.
 pub fn count_past(ledger: &Ledger, log: &LogReader, filter: &CompiledFilter, from: Seq) -> Result<u64, String> {
     let mut count = 0;
-    for extent in ledger.extents.iter().filter(|extent| extent.events > 0 && extent.next_seq() > from) {
-        let events = log.read(extent, from).map_err(|error| error.to_string())?;
-        count += events.iter().filter(|event| filter.matches(event)).count() as u64;
+    let mut next = from;
+    while let Some(group) = ledger.extents.group_from(next) {
+        let events = log.read_all(&group).map_err(|error| error.to_string())?;
+        count += events.iter().filter(|event| event.seq >= next && filter.matches(event)).count() as u64;
+        next = group.last().map_or(next, Extent::next_seq);
     }
     Ok(count)
 }

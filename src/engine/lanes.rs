@@ -30,7 +30,7 @@ fn first_seq(ledger: &Ledger, start: Start) -> Seq {
     let at = |seen: Timestamp| ledger.extents.iter().find(|extent| extent.seen >= seen).map(|extent| extent.first_seq);
     match start {
         Start::Now => ledger.next_seq,
-        Start::Beginning => ledger.extents.front().map_or(ledger.next_seq, |extent| extent.first_seq),
+        Start::Beginning => ledger.extents.first_seq().unwrap_or(ledger.next_seq),
         Start::Since(time) => at(time).unwrap_or(ledger.next_seq),
     }
 }

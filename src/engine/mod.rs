@@ -19,6 +19,7 @@ mod control;
 mod damage;
 mod intake;
 mod lanes;
+mod mend;
 mod messages;
 mod pool;
 mod putaway;

@@ -18,7 +18,7 @@ pub fn retain(
     let failed = RefCell::new(None);
     let unread = OnceCell::new();
     // A lane that began in the past may still have to read an archived segment.
-    let unread = || unread.get_or_init(|| state.ledger().segments_from(settled_below));
+    let unread = || unread.get_or_init(|| state.ledger().extents.segments_from(settled_below));
     let needed = |segment| match state.view.pinned_offsets(segment) {
         _ if unread().contains(&segment) => None,
         Ok(offsets) => Some(offsets),

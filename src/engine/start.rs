@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
-use crate::store::{Opened, State};
+use crate::store::State;
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
@@ -52,13 +52,9 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn report(opened: &Opened) {
-    for notice in &opened.notices {
-        if opened.forgot {
-            tracing::error!("{notice}");
-        } else {
-            tracing::warn!("{notice}");
-        }
+fn report(notices: &[String]) {
+    for notice in notices {
+        tracing::error!("{notice}");
     }
 }
 
@@ -73,12 +69,13 @@ impl Engine {
         let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
-        report(&opened);
+        report(&opened.notices);
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
         let workers = config.delivery.workers as usize;
         let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
-        let Booted { mut state, ingest, log, scheduler, routing } = booted;
+        let Booted { mut state, ingest, log, scheduler, routing, notices } = booted;
+        report(&notices[opened.notices.len()..]);
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
 

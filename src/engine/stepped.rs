@@ -22,7 +22,7 @@ use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, Limits, Opened, SledTrees, State, StateReader};
+use crate::store::{Ledger, Limits, SledTrees, State, StateReader};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -127,7 +127,7 @@ pub struct Stepped {
 struct Parts {
     ingest: Ingest,
     state: State,
-    opened: Opened,
+    notices: Vec<String>,
     scheduler: Scheduler<Shape>,
     catchup: CatchUp,
     log: Arc<LogReader>,
@@ -180,7 +180,7 @@ impl Stepped {
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let Booted { state, ingest, log, scheduler, routing } =
+        let Booted { state, ingest, log, scheduler, routing, notices } =
             boot((state, &opened), settings, files, &wanted, 64, now)?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
@@ -191,7 +191,7 @@ impl Stepped {
         };
         let catchup = CatchUp::new(state.reader(), log.clone());
         let wake_at = Some(now);
-        Ok(Parts { ingest, state, opened, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at })
+        Ok(Parts { ingest, state, notices, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at })
     }
 
     /// Appends one event to the spool.
@@ -293,9 +293,9 @@ impl Stepped {
         self.parts().state.reader().ledger().clone()
     }
 
-    /// What opening the state found.
-    pub fn opened(&mut self) -> &Opened {
-        &self.parts().opened
+    /// What the start found missing or damaged.
+    pub fn notices(&mut self) -> Vec<String> {
+        self.parts().notices.clone()
     }
 
     /// The state, to look at and to write down.

@@ -11,6 +11,7 @@
 //! sooner. `LogReader` reads events again, `Quarantine` is for those who look through rejected lines, `Producer` is the
 //! other side of the protocol. What becomes of an event behind the batch is for others.
 
+mod bring_back;
 mod claim;
 mod error;
 mod framing;
@@ -27,6 +28,7 @@ mod quarantine;
 mod reader;
 mod record;
 mod remnant;
+mod reread;
 mod resume;
 mod retention;
 mod retire;
@@ -53,5 +55,5 @@ pub use record::parse_line;
 pub use settings::{IngestSettings, LogSettings};
 pub use status::{Problem, ProblemKind, SourceStatus};
 pub use tailer::Ingest;
-pub use tick::{Batch, Next, Resume, Tick};
+pub use tick::{Batch, Lost, Next, Resume, Tick};
 pub use watch::Watch;

@@ -12,9 +12,10 @@ use crate::model::{Event, Extent, Position, Rejection, SegmentId, Seq, Timestamp
 use super::framing::Content;
 use super::index::SegmentIndex;
 use super::layout::Layout;
-use super::lookup::{line_at, lines_between};
+use super::lookup::line_at;
 use super::record::parse_line;
 use super::remnant;
+use super::reread::{read_run, runs};
 
 /// Segments kept open.
 const MAX_OPEN: usize = 16;
@@ -59,40 +60,20 @@ impl LogReader {
 
     /// The events of `extent` from number `from_seq` on, numbered as the first time.
     pub fn read(&self, extent: &Extent, from_seq: Seq) -> Result<Vec<Event>, ReadError> {
-        let segment = extent.segment;
-        if extent.quarantined > 0 || extent.events == 0 || from_seq >= extent.next_seq() {
-            return Ok(Vec::new());
-        }
-        let file = self.file(segment)?.ok_or(ReadError::Gone { segment })?;
+        let mut events = self.read_all(std::slice::from_ref(extent))?;
+        events.retain(|event| event.seq >= from_seq);
+        Ok(events)
+    }
+
+    /// The events of all `extents`, by number.
+    pub fn read_all(&self, extents: &[Extent]) -> Result<Vec<Event>, ReadError> {
         let mut events = Vec::new();
-        let mut seq = extent.first_seq;
-        let mut first_bad = None;
-        lines_between(file.as_ref(), extent.start, extent.end, |line| {
-            let Content::Text(text) = line.content else {
-                return;
-            };
-            let position = Position { segment, offset: line.start };
-            match parse_line(text, position, seq, extent.seen) {
-                Ok(event) => {
-                    if seq >= from_seq {
-                        events.push(event);
-                    }
-                    seq += 1;
-                }
-                Err(rejection) => {
-                    first_bad.get_or_insert(ReadError::NotAnEvent { position, rejection });
-                }
-            }
-        })
-        .map_err(|source| ReadError::Io { segment, source })?;
-        if let Some(error) = first_bad {
-            return Err(error);
+        for run in runs(extents) {
+            let segment = run[0].segment;
+            let file = self.file(segment)?.ok_or(ReadError::Gone { segment })?;
+            read_run(file.as_ref(), &run, &mut events)?;
         }
-        if seq != extent.next_seq() {
-            let found = u32::try_from(seq - extent.first_seq).unwrap_or(u32::MAX);
-            let (start, end, expected) = (extent.start, extent.end, extent.events);
-            return Err(ReadError::Changed { segment, start, end, expected, found });
-        }
+        events.sort_by_key(|event| event.seq);
         Ok(events)
     }
 

@@ -1,7 +1,7 @@
 //! The taking-in of events: one `tick` finds new files, copies logs, reads whole lines in turns, judges them, and hands
 //! out what is durable. It never waits and owns no thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ pub struct Ingest {
     pub(super) ring: VecDeque<String>,
     pub(super) logs: Vec<LogSource>,
     pub(super) shelf: Shelf,
+    /// Segments that were made again from the lines left of them.
+    pub(super) brought_back: BTreeSet<SegmentId>,
     pub(super) quarantine: QuarantineWriter,
     pub(super) index: SegmentIndex,
     pub(super) problems: Problems,
@@ -123,6 +125,7 @@ impl Ingest {
             ring: VecDeque::new(),
             logs,
             shelf: Shelf::default(),
+            brought_back: BTreeSet::new(),
             quarantine: QuarantineWriter::new(Arc::clone(&files), layout.quarantine.clone()),
             index: SegmentIndex::default(),
             problems: Problems::default(),

@@ -3,10 +3,11 @@
 //! Applying the same run of records twice from the same start gives the same ledger, and never looks at rows: that is
 //! what lets the view lag behind the journal and be replayed after a crash.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::extents::Extents;
 use super::record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
@@ -148,7 +149,7 @@ pub struct Ledger {
     pub barrier: Option<SegmentId>,
     pub lanes: BTreeMap<SubId, LaneState>,
     /// Kept stretches of the log, in the order they were taken.
-    pub extents: VecDeque<Extent>,
+    pub extents: Extents,
     pub sources: BTreeMap<String, Vec<u8>>,
 }
 
@@ -166,23 +167,6 @@ impl Ledger {
     /// something.
     pub fn settled_below(&self) -> Seq {
         self.lanes.values().map(|lane| lane.resume_at(self.next_seq)).min().unwrap_or(self.next_seq)
-    }
-
-    /// The extents that hold events from `from` on, at most `count` of them.
-    pub fn extents_from(&self, from: Seq, count: usize) -> Vec<Extent> {
-        let start = self.extents.partition_point(|extent| extent.next_seq() <= from);
-        self.extents.range(start..).filter(|extent| extent.events > 0).take(count).copied().collect()
-    }
-
-    /// The segments that hold events from `from` on.
-    pub fn segments_from(&self, from: Seq) -> BTreeSet<SegmentId> {
-        let start = self.extents.partition_point(|extent| extent.next_seq() <= from);
-        self.extents.range(start..).filter(|extent| extent.events > 0).map(|extent| extent.segment).collect()
-    }
-
-    /// The extent that holds event `seq`.
-    pub fn extent_of(&self, seq: Seq) -> Option<Extent> {
-        self.extents_from(seq, 1).first().copied().filter(|extent| extent.first_seq <= seq)
     }
 
     /// Applies one record and tells which rows change.
@@ -215,7 +199,7 @@ impl Ledger {
                 None
             }
             Record::Purged { segment, .. } => {
-                self.extents.retain(|extent| extent.segment != *segment);
+                self.extents.purge(*segment);
                 None
             }
             Record::Unsubscribed { sub, .. } => {
@@ -282,6 +266,10 @@ impl Ledger {
                     (_, Origin::Log) => None,
                 }
             }),
+            Record::Dropped { sub, count, .. } => self.in_lane(*sub, |lane| {
+                lane.books.dropped += count;
+                None
+            }),
             Record::Retriggered { key, row, was, .. } => self.in_lane(key.sub, |lane| {
                 lane.leave(*was);
                 lane.enter(ExceptionStatus::Parked);
@@ -306,7 +294,7 @@ impl Ledger {
         self.spool.blank += u64::from(extent.blank);
         self.spool.quarantined += u64::from(extent.quarantined);
         self.spool.unmatched += u64::from(unmatched);
-        self.extents.push_back(*extent);
+        self.extents.push(extent);
         for (sub, count) in matched {
             let Some(lane) = self.lanes.get_mut(sub) else { continue };
             if lane.waiting() == 0 {

@@ -6,6 +6,8 @@
 
 mod aside;
 mod checkpoint;
+mod chunk;
+mod extents;
 pub mod frame;
 mod history;
 mod journal;
@@ -13,6 +15,7 @@ mod ledger;
 mod lock;
 mod marks;
 mod opening;
+mod reconcile;
 mod record;
 mod recovering;
 mod rows;
@@ -22,6 +25,7 @@ mod tail;
 mod tree;
 mod view;
 
+pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
 pub use lock::LockError;

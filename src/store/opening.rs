@@ -19,6 +19,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::journal::{Journal, Resume};
 use super::ledger::Ledger;
 use super::marks::Marks;
+use super::reconcile::follow_rows;
 use super::state::{Limits, Opened, StateError, note};
 use super::survey::{Survey, replay, survey};
 use super::tree::Trees;
@@ -301,13 +302,11 @@ impl Opening<'_> {
             Err(error) => return Err(error),
             Ok((view, ledger, dirty)) => match view.check(&ledger) {
                 Ok(()) => return Ok((view, ledger, dirty)),
-                Err(error) => {
-                    self.say(format!("the view does not fit the journal: {error}"));
-                    if !is_view {
-                        return Ok((view, ledger, dirty));
-                    }
-                    error
+                Err(error) if !is_view => {
+                    self.say(format!("the view does not fit the journal ({error}); `spoolhook audit` tells where"));
+                    return Ok((view, ledger, dirty));
                 }
+                Err(error) => error,
             },
         };
         let other = self.checkpoints(named, None)?.pop().unwrap_or(Base::Nothing);
@@ -316,7 +315,11 @@ impl Opening<'_> {
             return self.build_from(other, Some(wrong.to_string()), end);
         }
         let Some(base) = load(self.trees, self.fs, &self.places.view)? else { return Err(wrong.into()) };
-        self.build_from(base, None, end)
+        let (view, mut ledger, mut dirty) = self.build_from(base, None, end)?;
+        follow_rows(&view, &mut ledger, &mut dirty)?;
+        self.say(format!("the view's rows are ahead of the journal ({wrong}); the books follow the rows"));
+        self.opened.forgot = true;
+        Ok((view, ledger, dirty))
     }
 
     fn build_from(
@@ -349,10 +352,14 @@ impl Opening<'_> {
         }
     }
 
+    fn is_view_empty(&self) -> bool {
+        View::open(self.trees, self.fs, &self.places.view).is_ok_and(|view| view.is_empty())
+    }
+
     /// An empty view, or what a checkpoint holds. Whatever is there gets another name.
     fn new_view(&mut self, fault: Option<String>, from: Option<Checkpoint>) -> Result<(View, Ledger), StateError> {
         let old = match load(self.trees, self.fs, &self.places.view) {
-            Ok(None) if fault.is_none() => None,
+            Ok(None) if fault.is_none() && self.is_view_empty() => None,
             _ => Some(self.put_aside(&self.places.view)),
         };
         match old {

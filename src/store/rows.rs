@@ -2,11 +2,11 @@
 //! checksummed bincode, because sled can return inconsistent data without an error after media damage.
 //!
 //! ```text
-//!   m                                          -> Meta            how far the ledger rows reach
+//!   m2                                         -> Meta            how far the ledger rows reach
 //!   t                                          -> Tally           which state, and how many rows of the ledger
 //!   r                                          -> lsn u64         how far the x rows reach: at least as far as Meta
 //!   l | sub u32                                -> LaneState       one per subscription
-//!   e | segment u128 | start u64               -> Extent          one per kept stretch of the log
+//!   k | number u64                             -> Chunk           some hundred kept stretches of the log
 //!   s | source name                            -> bytes           where a tailed file stands
 //!   x | sub u32 | seq u64 | replay u32         -> ExceptionRow    parked, failed and unknown deliveries
 //!   d | sub u32 | due i64 | seq | replay       -> nothing         the parked ones by due time
@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::record::{self, DeliveryKey, ExceptionRow};
-use crate::model::{Extent, Position, SegmentId, SubId, Timestamp};
+use crate::model::{Position, SegmentId, SubId, Timestamp};
 
 /// How far the ledger rows of the view reach.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -38,15 +38,17 @@ pub(super) struct Tally {
     /// When the state was made.
     pub born: Timestamp,
     pub lanes: u64,
-    pub extents: u64,
+    /// Chunks of extents.
+    pub chunks: u64,
     pub sources: u64,
 }
 
-pub(super) const META: &[u8] = b"m";
+/// A view of an older layout has none, and is built again from the journal.
+pub(super) const META: &[u8] = b"m2";
 pub(super) const TALLY: &[u8] = b"t";
 pub(super) const REACH: &[u8] = b"r";
 pub(super) const LANES: &[u8] = b"l";
-pub(super) const EXTENTS: &[u8] = b"e";
+pub(super) const CHUNKS: &[u8] = b"k";
 pub(super) const SOURCES: &[u8] = b"s";
 pub(super) const EXCEPTIONS: &[u8] = b"x";
 pub(super) const DUES: &[u8] = b"d";
@@ -84,12 +86,8 @@ pub(super) fn lane_key(sub: SubId) -> Vec<u8> {
     key(b'l', &[&sub.0.to_be_bytes()])
 }
 
-pub(super) fn extent_key(extent: &Extent) -> Vec<u8> {
-    key(b'e', &[&extent.segment.0.to_be_bytes(), &extent.start.to_be_bytes()])
-}
-
-pub(super) fn extents_of(segment: SegmentId) -> Vec<u8> {
-    key(b'e', &[&segment.0.to_be_bytes()])
+pub(super) fn chunk_key(number: u64) -> Vec<u8> {
+    key(b'k', &[&number.to_be_bytes()])
 }
 
 pub(super) fn source_key(source: &str) -> Vec<u8> {
@@ -166,6 +164,11 @@ pub(super) fn pins_of(segment: SegmentId) -> Vec<u8> {
 /// The line offset a pin key speaks of.
 pub(super) fn parse_pin_offset(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(17..25)?.try_into().ok()?))
+}
+
+/// The segment a pin key speaks of.
+pub(super) fn parse_pin_segment(key: &[u8]) -> Option<SegmentId> {
+    Some(SegmentId(u128::from_be_bytes(key.get(1..17)?.try_into().ok()?)))
 }
 
 /// Every key that belongs to one exception row.

@@ -236,20 +236,20 @@ impl State {
 pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Option<RowChange> {
     dirty.records += 1;
     match record {
-        Record::Taken { extent, matched, .. } => {
-            dirty.extents.push(*extent);
+        Record::Taken { matched, .. } => {
             dirty.lanes.extend(matched.iter().map(|(sub, _)| *sub));
         }
         Record::SourceCursor { source, .. } => {
             dirty.sources.insert(source.clone());
         }
         Record::Purged { segment, .. } => {
-            dirty.purged.insert(*segment);
+            dirty.chunks.extend(ledger.extents.chunks_of(*segment));
         }
         Record::Subscribed { sub, .. }
         | Record::Unsubscribed { sub, .. }
         | Record::Paused { sub, .. }
-        | Record::Resumed { sub, .. } => {
+        | Record::Resumed { sub, .. }
+        | Record::Dropped { sub, .. } => {
             dirty.lanes.insert(*sub);
         }
         Record::Claimed { key, .. }
@@ -261,7 +261,11 @@ pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Re
         }
         Record::Started { .. } => {}
     }
-    ledger.apply(lsn, record)
+    let change = ledger.apply(lsn, record);
+    if let Record::Taken { .. } = record {
+        dirty.chunks.extend(ledger.extents.last_chunk());
+    }
+    change
 }
 
 fn notice(change: RowChange) -> RowNotice {

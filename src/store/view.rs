@@ -5,10 +5,13 @@
 //! a panic while opening is caught, a view that will not open is moved aside, and the ledger rows become durable only
 //! through our own fdatasync of its file.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chunk::Chunk;
+use super::extents::Extents;
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows::{self, Meta, RowError, Tally};
@@ -100,7 +103,9 @@ impl View {
                 *count += 1;
             }
         }
-        if found != [parked, all, all] {
+        // A line that was taken in twice has two rows under one id.
+        let [dues, ids, pins] = found;
+        if (dues, pins) != (parked, all) || ids > all || (ids == 0) != (all == 0) {
             return Err(ViewError::Incomplete(format!("{found:?} keys lead to {parked} parked and {all} rows")));
         }
         Ok(())
@@ -124,13 +129,15 @@ impl View {
             let sub = sub.ok_or_else(|| RowError("a lane's key is too short".into()))?;
             ledger.lanes.insert(SubId(sub), rows::unseal(&value)?);
         }
-        let mut extents = Vec::new();
-        for item in self.0.scan(rows::EXTENTS) {
-            extents.push(rows::unseal::<crate::model::Extent>(&item?.1)?);
+        let mut chunks = Vec::new();
+        for item in self.0.scan(rows::CHUNKS) {
+            let chunk: Chunk = rows::unseal(&item?.1)?;
+            if !chunk.is_whole() {
+                return Err(RowError(format!("chunk {} of the extents does not read back", chunk.number)).into());
+            }
+            chunks.push(chunk);
         }
-        // An extent without events has the number of the next one: it stands before the extent that holds that.
-        extents.sort_by_key(|extent| (extent.first_seq, extent.events > 0, extent.segment, extent.start));
-        ledger.extents = extents.into();
+        ledger.extents = Extents::of_chunks(chunks);
         for item in self.0.scan(rows::SOURCES) {
             let (key, value) = item?;
             ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
@@ -183,14 +190,10 @@ impl View {
                 batch.insert(rows::lane_key(*sub), rows::seal(lane));
             }
         }
-        for segment in &dirty.purged {
-            for item in self.0.scan(&rows::extents_of(*segment)) {
-                batch.remove(item?.0);
-            }
-        }
-        for extent in &dirty.extents {
-            if !dirty.purged.contains(&extent.segment) {
-                batch.insert(rows::extent_key(extent), rows::seal(extent));
+        for number in &dirty.chunks {
+            match ledger.extents.chunk(*number) {
+                Some(chunk) => batch.insert(rows::chunk_key(*number), rows::seal(chunk)),
+                None => batch.remove(rows::chunk_key(*number)),
             }
         }
         for source in &dirty.sources {
@@ -222,12 +225,7 @@ impl View {
         &self,
         sub: SubId,
     ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
-        self.0.scan(&rows::exceptions_of(sub)).map(|item| {
-            let (key, value) = item?;
-            let key =
-                rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
-            Ok((key, rows::unseal(&value)?))
-        })
+        self.0.scan(&rows::exceptions_of(sub)).map(exception)
     }
 
     /// The delivery with this id, if it has a row.
@@ -251,6 +249,25 @@ impl View {
         }
         offsets.dedup();
         Ok(offsets)
+    }
+
+    /// Whether it holds nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.scan(&[]).next().is_none()
+    }
+
+    /// Every delivery that has a row, with its row.
+    pub(super) fn all_exceptions(&self) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
+        self.0.scan(rows::EXCEPTIONS).map(exception)
+    }
+
+    /// The segments that rows speak of.
+    pub fn pinned_segments(&self) -> Result<BTreeSet<SegmentId>, ViewError> {
+        let mut segments = BTreeSet::new();
+        for item in self.0.scan(rows::PINS) {
+            segments.extend(rows::parse_pin_segment(&item?.0));
+        }
+        Ok(segments)
     }
 
     /// Every row as it is, for a checkpoint.
@@ -277,10 +294,16 @@ impl View {
     }
 }
 
+fn exception(item: Result<Pair, ViewError>) -> Result<(DeliveryKey, ExceptionRow), ViewError> {
+    let (key, value) = item?;
+    let key = rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
+    Ok((key, rows::unseal(&value)?))
+}
+
 impl Tally {
     fn of(ledger: &Ledger, born: Timestamp) -> Self {
-        let [lanes, extents, sources] = [ledger.lanes.len(), ledger.extents.len(), ledger.sources.len()];
-        Self { born, lanes: lanes as u64, extents: extents as u64, sources: sources as u64 }
+        let [lanes, chunks, sources] = [ledger.lanes.len(), ledger.extents.chunk_count(), ledger.sources.len()];
+        Self { born, lanes: lanes as u64, chunks: chunks as u64, sources: sources as u64 }
     }
 }
 
@@ -288,8 +311,8 @@ impl Tally {
 #[derive(Debug, Default)]
 pub struct Dirty {
     pub lanes: std::collections::BTreeSet<SubId>,
-    pub extents: Vec<crate::model::Extent>,
-    pub purged: std::collections::BTreeSet<SegmentId>,
+    /// Numbers of chunks of extents.
+    pub chunks: std::collections::BTreeSet<u64>,
     pub sources: std::collections::BTreeSet<String>,
     /// Records since then.
     pub records: u64,

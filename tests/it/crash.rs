@@ -12,7 +12,7 @@ use producers::Producers;
 use serde_json::Value;
 use spoolhook::env::{Clock, SystemClock};
 
-use crate::support::{Answer, Engine, Scenario, Seen, Sink, pause, wait_until};
+use crate::support::{Answer, Engine, Scenario, Seen, Sink, number, pause, wait_until};
 
 const ONCE: &str = "/at-most-once";
 const SURE: &str = "/at-least-once";
@@ -65,10 +65,6 @@ start = "beginning"
 fn decide(_path: &str, id: &str, number: u32) -> u16 {
     let draw: u32 = id.bytes().map(u32::from).sum();
     if draw.is_multiple_of(16) && number <= 2 { 409 } else { 200 }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
 /// The parts of the work after which the engine is killed: as many as there are kills, in order.

@@ -11,12 +11,10 @@ use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
 use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, delivery_id};
-use crate::routing::CompiledFilter;
 use crate::store::{DeliveryKey, ExceptionStatus, Record};
 
 /// Payload bytes on one page.
 const PAGE_BYTES: usize = 8 << 20;
-const EXTENTS_AT_ONCE: usize = 64;
 
 fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
     let text = std::str::from_utf8(bytes).map_err(internal)?;
@@ -42,15 +40,19 @@ fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
     })
 }
 
-fn read(shared: &Shared, extent: &Extent, from: Seq) -> Result<Vec<Event>, ControlError> {
-    shared.log.read(extent, from).map_err(internal)
+fn read(shared: &Shared, group: &[Extent]) -> Result<Vec<Event>, ControlError> {
+    shared.log.read_all(group).map_err(internal)
+}
+
+fn end_of(group: &[Extent]) -> Seq {
+    group.last().map_or(0, Extent::next_seq)
 }
 
 /// Cursors are the sequence number to go on with.
 pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlError> {
     let (oldest, tail) = {
         let ledger = shared.state.ledger();
-        (ledger.extents.front().map_or(ledger.next_seq, |extent| extent.first_seq), ledger.next_seq)
+        (ledger.extents.first_seq().unwrap_or(ledger.next_seq), ledger.next_seq)
     };
     let mut next: Seq = match page.cursor.as_deref() {
         None => oldest,
@@ -65,20 +67,18 @@ pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlErr
     let mut data = Vec::new();
     let mut bytes = 0;
     'pages: while next < tail {
-        let extents = shared.state.ledger().extents_from(next, EXTENTS_AT_ONCE);
-        if extents.is_empty() {
-            break;
-        }
-        for extent in extents {
-            for event in read(shared, &extent, next)? {
-                if data.len() >= usize::from(page.limit) || bytes > PAGE_BYTES {
-                    break 'pages;
-                }
-                bytes += event.line.len();
-                next = event.seq + 1;
-                data.push(record(shared, &event)?);
+        let Some(group) = shared.state.ledger().extents.group_from(next) else { break };
+        let end = end_of(&group);
+        let from = next;
+        for event in read(shared, &group)?.into_iter().filter(|event| event.seq >= from) {
+            if data.len() >= usize::from(page.limit) || bytes > PAGE_BYTES {
+                break 'pages;
             }
+            bytes += event.line.len();
+            next = event.seq + 1;
+            data.push(record(shared, &event)?);
         }
+        next = end;
     }
     Ok(EventPage { has_more: next < tail, next_cursor: next.to_string(), data })
 }
@@ -94,37 +94,36 @@ pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<E
     };
     let mut found = Vec::new();
     let mut next = lane.low;
+    let mut filters = EraFilters::default();
     while next < tail && found.len() < limit && (found.len() as u64) < lane.waiting() {
-        let extents = shared.state.ledger().extents_from(next, EXTENTS_AT_ONCE);
-        let Some(last) = extents.last() else { break };
-        let end = last.next_seq();
-        for extent in &extents {
-            for event in read(shared, extent, next)? {
-                let era = lane.eras.iter().rev().find(|era| era.from_seq <= event.seq);
-                let takes =
-                    era.is_some_and(|era| CompiledFilter::compile(&era.filter).is_ok_and(|f| f.matches(&event)));
-                if takes && !lane.passed.contains(&event.seq) && found.len() < limit {
-                    found.push(event);
-                }
+        let Some(group) = shared.state.ledger().extents.group_from(next) else { break };
+        for event in read(shared, &group)?.into_iter().filter(|event| event.seq >= next) {
+            let takes = filters.at(sub, &lane.eras, event.seq).map_err(|doubt| internal(doubt.0))?;
+            let takes = takes.is_some_and(|filter| filter.matches(&event));
+            if takes && !lane.passed.contains(&event.seq) && found.len() < limit {
+                found.push(event);
             }
         }
-        next = end;
+        next = end_of(&group);
     }
     Ok(found)
 }
 
 /// Finds a kept event: by where it lies when the id is ours, else by looking through the log, newest first.
 fn find(shared: &Shared, id: &str) -> Result<Event, ControlError> {
-    let extents: Vec<Extent> =
-        shared.state.ledger().extents.iter().filter(|extent| extent.events > 0).copied().collect();
+    let extents = shared.state.ledger().extents.clone();
     let place = id.split_once('-').and_then(|(segment, offset)| {
         Some(Position { segment: segment.parse::<SegmentId>().ok()?, offset: offset.parse().ok()? })
     });
-    let candidates = extents.iter().rev().filter(|extent| {
-        place.is_none_or(|at| extent.segment == at.segment && (extent.start..extent.end).contains(&at.offset))
-    });
-    for extent in candidates {
-        if let Some(event) = read(shared, extent, extent.first_seq)?.into_iter().rev().find(|event| event.id == id) {
+    let groups: Box<dyn Iterator<Item = Vec<Extent>>> = match place {
+        Some(at) => {
+            let holds = move |extent: &Extent| (extent.start..extent.end).contains(&at.offset);
+            Box::new(extents.of(at.segment).filter(holds).map(|extent| vec![extent]))
+        }
+        None => Box::new(extents.groups().rev()),
+    };
+    for group in groups {
+        if let Some(event) = read(shared, &group)?.into_iter().rev().find(|event| event.id == id) {
             return Ok(event);
         }
     }

@@ -29,9 +29,9 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     }
     let spool = SpoolStatus {
         behind_bytes: intake.sources.iter().map(|source| source.bytes_behind).sum(),
-        last_event_at: ledger.extents.iter().rev().find(|extent| extent.events > 0).map(|extent| extent.seen),
+        last_event_at: ledger.extents.last_seen(),
         events: ledger.spool.events,
-        kept_bytes: ledger.extents.iter().map(|extent| extent.end - extent.start).sum(),
+        kept_bytes: ledger.extents.bytes(),
         quarantined: ledger.spool.quarantined,
     };
     Ok(Status {

@@ -72,7 +72,7 @@ pub fn judge(past: &Past, damage: impl FnOnce(&Path)) -> Result<Verdict, String>
 fn run(past: &Past, root: &Path) -> Result<Aftermath, String> {
     let now = past.ended.plus(Duration::from_secs(60));
     let mut engine = Stepped::start_at(root, subscriptions(), &[], now, LIMITS).map_err(|error| error.to_string())?;
-    let notices = engine.opened().notices.clone();
+    let notices = engine.notices();
     engine.settle();
     let events = past.events + 3;
     (past.events + 1..=events).for_each(|n| engine.produce(&event(n)));

@@ -72,6 +72,7 @@ impl Journal {
             consumed: self.consumed(),
             log_cursors: self.cursors.values().cloned().collect(),
             last_segment: self.extents.iter().map(|extent| extent.segment).max(),
+            lost: None,
         }
     }
 }

@@ -67,6 +67,13 @@ impl Engine {
         exit.expect("the engine stops within a minute").code()
     }
 
+    /// Its resident memory.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("a running process has memory")
+    }
+
     /// An engine never ends by itself.
     pub fn assert_running(&mut self) {
         let exit = self.child.try_wait().expect("ask for the engine's exit");

@@ -92,6 +92,11 @@ pub fn wait_until(at_most: Duration, mut holds: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// The size of a heavy test, from the environment.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
 /// Lets time pass: for the moments at which faults happen, never to hope that something is done.
 pub fn pause(time: Duration) {
     let (_never, wait) = bounded::<()>(0);

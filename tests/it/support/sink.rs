@@ -55,7 +55,11 @@ pub struct Sink {
 
 impl Sink {
     pub fn start(decide: impl Fn(&str, &str, u32) -> u16 + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("listen on the loopback");
+        Self::on(TcpListener::bind(("127.0.0.1", 0)).expect("listen on the loopback"), decide)
+    }
+
+    /// Serves what comes in on `listener`.
+    pub fn on(listener: TcpListener, decide: impl Fn(&str, &str, u32) -> u16 + Send + Sync + 'static) -> Self {
         let addr = listener.local_addr().expect("the listener's address");
         let shared = Arc::new(Shared {
             log: Mutex::default(),

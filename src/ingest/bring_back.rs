@@ -1,0 +1,72 @@
+//! When the state has lost records: what lies in the archive without having been taken in, as far as is still known, goes
+//! back into `claimed/` and is read again. Losing state costs repeats, never events.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::error::IngestError;
+use super::layout::ignore_missing;
+use super::names::{Origin, parse_segment_name, segment_name};
+use super::remnant;
+use super::tailer::Ingest;
+use super::tick::{Lost, Resume};
+use crate::model::SegmentId;
+
+/// A run of blanks in a segment made from single lines; well below any `max_line`.
+const BLANK_BYTES: u64 = 4096;
+
+impl Ingest {
+    /// Brings back segments, and the single lines that are left of segments.
+    pub(super) fn bring_back(&mut self, resume: &Resume, lost: &Lost) -> Result<(), IngestError> {
+        let (archive, remnants) = (self.layout.archive.clone(), self.layout.remnants.clone());
+        let mut dirs = self.bring_back_segments(resume).map_err(IngestError::layout(archive))?;
+        self.bring_back_lines(resume, lost).map_err(IngestError::layout(remnants))?;
+        dirs.insert(self.layout.claimed.clone());
+        self.sync(&dirs)
+    }
+
+    fn bring_back_segments(&self, resume: &Resume) -> io::Result<BTreeSet<std::path::PathBuf>> {
+        let mut dirs = BTreeSet::new();
+        for dir in self.layout.archive_days(self.files.as_ref())? {
+            for entry in self.files.list(&dir)? {
+                let Some((id, _)) = parse_segment_name(&entry.name) else { continue };
+                if resume.consumed.get(&id).copied().unwrap_or(0) < entry.stat.len {
+                    self.files.rename_new(&dir.join(&entry.name), &self.layout.claimed.join(&entry.name))?;
+                    dirs.insert(dir.clone());
+                }
+            }
+        }
+        Ok(dirs)
+    }
+
+    /// A segment of which only lines are left is made again with these lines at their old places, so that their events keep
+    /// their ids, and blanks between them. The lines of rows that are still there need nothing.
+    fn bring_back_lines(&mut self, resume: &Resume, lost: &Lost) -> io::Result<()> {
+        for entry in self.files.list(&self.layout.remnants)? {
+            let Some(id) = entry.name.to_str().and_then(|name| name.parse::<SegmentId>().ok()) else { continue };
+            if lost.pinned.contains(&id) && !resume.consumed.contains_key(&id) {
+                continue;
+            }
+            let name = segment_name(id, &Origin::Spool { stem: "remnant".into() });
+            let (draft, target) = (self.layout.remnants.join(format!(".{name}.new")), self.layout.claimed.join(name));
+            let lines = remnant::lines(&self.files.read(&self.layout.remnants.join(&entry.name))?);
+            ignore_missing(self.files.unlink(&draft))?;
+            let mut file = self.files.create(&draft)?;
+            let mut at = 0;
+            for (offset, line) in lines {
+                file.append(&blanks(offset - at))?;
+                file.append(&[&line, "\n".as_bytes()].concat())?;
+                at = offset + line.len() as u64 + 1;
+            }
+            file.sync_data()?;
+            self.files.rename(&draft, &target)?;
+            self.brought_back.insert(id);
+        }
+        Ok(())
+    }
+}
+
+/// So many bytes without an event in them.
+fn blanks(count: u64) -> Vec<u8> {
+    (1..=count).map(|at| if at == count || at % BLANK_BYTES == 0 { b'\n' } else { b' ' }).collect()
+}
