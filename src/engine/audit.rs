@@ -174,9 +174,11 @@ pub(super) fn waiting_in_log(
 fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<BTreeMap<SubId, i64>>, AuditError> {
     // Newest first, so a count may pass below zero on the way.
     let mut delivered: BTreeMap<SubId, i64> = BTreeMap::new();
-    let mut read = 0;
-    state.history(ledger.lsn + 1, |_, record| {
-        read += 1;
+    let mut oldest = ledger.lsn + 1;
+    let mut is_whole = true;
+    state.history(ledger.lsn + 1, |lsn, record| {
+        is_whole &= lsn + 1 == oldest;
+        oldest = lsn;
         match record {
             Record::Attempted { key, verdict: Verdict::Delivered, .. } => *delivered.entry(key.sub).or_default() += 1,
             Record::Retriggered { key, was: ExceptionStatus::Delivered, .. } => {
@@ -186,5 +188,5 @@ fn delivered_in_history(ledger: &Ledger, state: &StateReader) -> Result<Option<B
         }
         ControlFlow::Continue(())
     })?;
-    Ok((read == ledger.lsn).then_some(delivered))
+    Ok((is_whole && oldest == 1).then_some(delivered))
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::intake::{count_past, decode_cursor};
+use super::intake::{accept, count_past, decode_cursor};
 use super::lanes::{plan, settle_claims};
 use super::mend::{doubt_parked, gone_segments, write_off};
 use super::messages::Routing;
@@ -45,10 +45,25 @@ pub(super) fn boot<T>(
         let pinned = reader.view.pinned_segments().map_err(|error| EngineError::State(error.into()))?;
         resume.lost = Some(Lost { pinned });
     }
-    let ingest = Ingest::open(settings, files, resume, now)?;
+    let mut ingest = Ingest::open(settings, files, resume, now)?;
     let log = Arc::new(ingest.reader());
+    let mut cursors = Vec::new();
+    // A spool without any segment is a new one.
+    if forgot && ingest.newest_segment().is_some() {
+        let batches = ingest.copy_past_logs(now)?.into_iter();
+        cursors.extend(batches.flat_map(|batch| accept(batch, &Routing::default()).0));
+    }
     let barrier = if forgot { ingest.newest_segment() } else { None };
+    if opened.fresh && barrier.is_some() {
+        notices.push(
+            "there is no state, though events were taken in from this spool before: everything that is kept is sent again \
+             to at-least-once subscriptions, and unknown to at-most-once ones. If the state directory was moved, stop the \
+             engine and restore it"
+                .to_owned(),
+        );
+    }
     let mut records = vec![Record::Started { at: now, barrier }];
+    records.extend(cursors);
     records.extend(settle_claims(&reader.ledger()));
     if forgot {
         records.extend(doubt_parked(&reader, wanted, now)?);
@@ -56,7 +71,8 @@ pub(super) fn boot<T>(
     let (mut gone, has_waiting) = gone_segments(&reader, &log);
     if has_waiting {
         let names: Vec<_> = gone.iter().map(SegmentId::to_string).collect();
-        notices.push(format!("files of the spool are gone, with events that somebody waited for: {}", names.join(", ")));
+        notices
+            .push(format!("files of the spool are gone, with events that somebody waited for: {}", names.join(", ")));
     }
     gone.extend(reader.ledger().extents.segments().intersection(ingest.brought_back()));
     records.extend(gone.into_iter().map(|segment| Record::Purged { segment, at: now }));

@@ -54,7 +54,8 @@ pub(super) fn write_off(
 ) -> Result<(Vec<Record>, Vec<String>), EngineError> {
     let ledger = state.ledger().clone();
     let mut differences = Vec::new();
-    let found = waiting_in_log(&ledger, log, &mut differences).map_err(|error| EngineError::Setup(error.to_string()))?;
+    let found =
+        waiting_in_log(&ledger, log, &mut differences).map_err(|error| EngineError::Setup(error.to_string()))?;
     // What cannot be read now may be read later: nothing is written off on such grounds.
     if !differences.is_empty() {
         return Ok((Vec::new(), differences));

@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub config: RwLock<Arc<Config>>,
     pub loaded_at: Mutex<Timestamp>,
     pub started_at: Timestamp,
+    /// What the start found damaged or missing.
+    pub notices: Vec<String>,
     pub clock: Arc<dyn Clock>,
     /// Replaced when the network settings change.
     pub transport: RwLock<Arc<UreqTransport>>,

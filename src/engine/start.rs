@@ -92,6 +92,7 @@ impl Engine {
             config: RwLock::new(Arc::new(config)),
             loaded_at: Mutex::new(now),
             started_at: now,
+            notices,
             clock: clock.clone(),
             transport: RwLock::new(transport),
             state: reader.clone(),

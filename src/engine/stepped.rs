@@ -161,7 +161,8 @@ impl Stepped {
         });
         let producer = Producer::new(Arc::new(OsFiles), &root.join("spool"), 1 << 20);
         let root = root.to_owned();
-        let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false, limits };
+        let mut engine =
+            Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false, limits };
         engine.parts = Some(engine.open()?);
         Ok(engine)
     }
@@ -169,7 +170,8 @@ impl Stepped {
     fn open(&self) -> Result<Parts, EngineError> {
         let now = self.clock.now();
         let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
-        let (state, opened) = State::open_unlocked(files.clone(), &SledTrees, self.limits, &self.root.join("state"), now)?;
+        let (state, opened) =
+            State::open_unlocked(files.clone(), &SledTrees, self.limits, &self.root.join("state"), now)?;
         let dialects = Dialects::built_in();
         let wanted: Vec<_> = self
             .subscriptions

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 
 use super::error::IngestError;
 use super::layout::ignore_missing;
 use super::names::{Origin, parse_segment_name, segment_name};
 use super::remnant;
 use super::tailer::Ingest;
-use super::tick::{Lost, Resume};
-use crate::model::SegmentId;
+use super::tick::{Batch, Lost, Resume};
+use crate::model::{SegmentId, Timestamp};
 
 /// A run of blanks in a segment made from single lines; well below any `max_line`.
 const BLANK_BYTES: u64 = 4096;
@@ -25,7 +26,29 @@ impl Ingest {
         self.sync(&dirs)
     }
 
-    fn bring_back_segments(&self, resume: &Resume) -> io::Result<BTreeSet<std::path::PathBuf>> {
+    /// Copies what the logs hold at this moment and ends these copies: every event that may have been sent before is then in
+    /// a segment that exists. The batches carry cursors only.
+    pub fn copy_past_logs(&mut self, now: Timestamp) -> Result<Vec<Batch>, IngestError> {
+        let mut batches = Vec::new();
+        loop {
+            let mut tick = self.new_tick(now);
+            self.copy_logs(&mut tick)?;
+            batches.append(&mut tick.batches);
+            if !tick.is_more {
+                break;
+            }
+        }
+        for log in &mut self.logs {
+            let closed = log.close_targets();
+            if let Some(stream) = self.streams.get_mut(&log.stream()) {
+                let ended = stream.segments.iter_mut().filter(|segment| closed.contains(&segment.id));
+                ended.for_each(|segment| segment.copying = Some(false));
+            }
+        }
+        Ok(batches)
+    }
+
+    fn bring_back_segments(&self, resume: &Resume) -> io::Result<BTreeSet<PathBuf>> {
         let mut dirs = BTreeSet::new();
         for dir in self.layout.archive_days(self.files.as_ref())? {
             for entry in self.files.list(&dir)? {

@@ -157,16 +157,7 @@ impl Ingest {
 
     fn run(&mut self, now: Timestamp) -> Result<Tick, IngestError> {
         let at = self.time.advance(now);
-        let mut tick = TickState {
-            now,
-            at,
-            batches: Vec::new(),
-            bytes_left: TICK_BYTES,
-            events_left: TICK_EVENTS,
-            rejected: 0,
-            is_more: false,
-            next: at + self.settings.scan_interval,
-        };
+        let mut tick = self.new_tick(now);
         self.problems.forget_old(now);
         self.claim_waiting(&mut tick)?;
         self.copy_logs(&mut tick)?;
@@ -189,6 +180,20 @@ impl Ingest {
         self.buffer.shrink_to(KEPT_BUFFER);
         let next = if tick.is_more { Next::Now } else { Next::At(now.plus(tick.next.saturating_sub(at))) };
         Ok(Tick { batches: tick.batches, next })
+    }
+
+    pub(super) fn new_tick(&self, now: Timestamp) -> TickState {
+        let at = self.time.at;
+        TickState {
+            now,
+            at,
+            batches: Vec::new(),
+            bytes_left: TICK_BYTES,
+            events_left: TICK_EVENTS,
+            rejected: 0,
+            is_more: false,
+            next: at + self.settings.scan_interval,
+        }
     }
 
     pub(super) fn fresh_id(&mut self, now: Timestamp) -> SegmentId {

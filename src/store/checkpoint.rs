@@ -134,8 +134,7 @@ fn parse(bytes: &[u8], lsn: u64) -> Option<Vec<Pair>> {
 
 /// Reads the checkpoint at `path`; `None` when it is not whole.
 pub(super) fn read(files: &dyn Files, lsn: u64, path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
-    let bytes = files
-        .read(path)
-        .map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
+    let bytes =
+        files.read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
     Ok(parse(&bytes, lsn).map(|pairs| Checkpoint { lsn, path: path.to_owned(), pairs }))
 }

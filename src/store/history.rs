@@ -23,10 +23,15 @@ impl StateReader {
                 Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             };
+            let mut newest = 0;
             let frames: Vec<_> = file
                 .items()
                 .filter_map(|item| match item {
-                    Item::Frame(frame) if (1..before_lsn).contains(&frame.lsn) => Some(frame),
+                    // One that came before stands where another was overwritten.
+                    Item::Frame(frame) if frame.lsn < before_lsn && frame.lsn > newest => {
+                        newest = frame.lsn;
+                        Some(frame)
+                    }
                     _ => None,
                 })
                 .collect();

@@ -190,7 +190,9 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
         let current = match resume.current {
-            Some((path, len)) => Some(Current { file: files.append_to(&path).map_err(io_error("open", &path))?, path, len }),
+            Some((path, len)) => {
+                Some(Current { file: files.append_to(&path).map_err(io_error("open", &path))?, path, len })
+            }
             None => None,
         };
         Ok(Self {

@@ -213,7 +213,11 @@ impl Opening<'_> {
                         aside.display()
                     ));
                 }
-                _ => fault = Some(format!("it belongs to a state that was made at {theirs}, the journal to one made at {ours}")),
+                _ => {
+                    fault = Some(format!(
+                        "it belongs to a state that was made at {theirs}, the journal to one made at {ours}"
+                    ))
+                }
             }
         }
         Ok(fault)
@@ -265,7 +269,10 @@ impl Opening<'_> {
     fn tell_aside(&mut self, paths: &[PathBuf]) {
         if !paths.is_empty() {
             let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-            self.say(format!("the damaged part of the journal was kept as {}; remove it when nobody needs it", names.join(", ")));
+            self.say(format!(
+                "the damaged part of the journal was kept as {}; remove it when nobody needs it",
+                names.join(", ")
+            ));
         }
     }
 
@@ -322,12 +329,7 @@ impl Opening<'_> {
         Ok((view, ledger, dirty))
     }
 
-    fn build_from(
-        &mut self,
-        base: Base,
-        fault: Option<String>,
-        end: u64,
-    ) -> Result<(View, Ledger, Dirty), StateError> {
+    fn build_from(&mut self, base: Base, fault: Option<String>, end: u64) -> Result<(View, Ledger, Dirty), StateError> {
         let lsn = base.lsn();
         let (view, mut ledger) = match base {
             Base::View { view, ledger, .. } => (view, *ledger),
@@ -363,7 +365,8 @@ impl Opening<'_> {
             _ => Some(self.put_aside(&self.places.view)),
         };
         match old {
-            None => {}
+            None if self.opened.fresh => {}
+            None => self.say("there was no view; it was made anew".to_owned()),
             Some(Err(StateError::Io { source, .. })) if source.kind() == io::ErrorKind::NotFound => {}
             Some(Err(error)) => return Err(error),
             Some(Ok(aside)) => {

@@ -10,8 +10,8 @@ use super::ledger::{Ledger, RowChange};
 use super::lock::{LockError, StateLock};
 use super::record::{DeliveryKey, ExceptionStatus, Record};
 use super::tree::{SledTrees, Trees};
-use super::{opening, recovering};
 use super::view::{Dirty, View, ViewError};
+use super::{opening, recovering};
 use crate::env::Files;
 use crate::model::Timestamp;
 

@@ -95,7 +95,12 @@ impl Walk {
         if is_last {
             let next_lsn = survey.runs.last().map_or(survey.files[index].first_lsn, |run| run.last + 1);
             let offset = usize::try_from(committed).unwrap_or(usize::MAX);
-            let is_torn = if committed == 0 { file.is_unwritten() } else { tail::is_torn(file.from(committed), offset, next_lsn) };
+            let begins = |lsn| tail::is_torn(file.from(committed), offset, lsn);
+            let is_torn = match committed {
+                0 => file.is_unwritten(),
+                header if header == file.offset(0) => begins(BIRTH) || begins(next_lsn),
+                _ => begins(next_lsn),
+            };
             survey.is_tail_damaged = !is_torn;
             if is_torn {
                 damage.retain(|damage| damage.start < committed);
@@ -209,4 +214,128 @@ pub(super) fn replay(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::journal::{Journal, Resume};
+    use super::super::marks::Marks;
+    use super::*;
+    use crate::env::OsFiles;
+
+    const NOW: Timestamp = Timestamp(1_773_309_600_000);
+
+    fn record(at: u64) -> Record {
+        Record::Started { at: Timestamp(i64::try_from(at).unwrap()), barrier: None }
+    }
+
+    /// What opening does: ends the journal where it can be believed, and reads it.
+    fn open(dir: &Path) -> (Journal, Survey, Vec<u64>) {
+        let found = survey(&OsFiles, dir, 0).unwrap();
+        let end = found.reach(0);
+        let (current, _) = found.cut(&OsFiles, dir, end, NOW).unwrap();
+        let mut read = Vec::new();
+        replay(&OsFiles, dir, 0, end, |lsn, said| {
+            assert_eq!(said, record(lsn));
+            read.push(lsn);
+        })
+        .unwrap();
+        let (marks, _) = Marks::open(&OsFiles, &dir.join("marks"));
+        let resume = Resume { current, next_lsn: end + 1, born: NOW, marks };
+        (Journal::open(Arc::new(OsFiles), dir, resume, 16 << 20).unwrap(), found, read)
+    }
+
+    /// Writes commits of so many records each; the length of the file before each and at the end.
+    fn write(dir: &Path, commits: &[u64]) -> Vec<usize> {
+        let (mut journal, ..) = open(dir);
+        let mut next = 1;
+        let mut lens = Vec::new();
+        for count in commits {
+            lens.extend(std::fs::metadata(only_file(dir)).map(|data| usize::try_from(data.len()).unwrap()));
+            let records: Vec<_> = (next..next + count).map(record).collect();
+            journal.commit(&records).unwrap();
+            next += count;
+        }
+        lens.push(std::fs::read(only_file(dir)).unwrap().len());
+        lens
+    }
+
+    fn only_file(dir: &Path) -> PathBuf {
+        dir.join("00000000000000000001.journal")
+    }
+
+    #[test]
+    fn commits_are_read_back_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[2, 1]);
+        let (_, found, read) = open(dir.path());
+        assert_eq!((read, found.seen, found.born), (vec![1, 2, 3], 3, Some(NOW)));
+        assert!(!found.is_tail_damaged && found.damage.is_empty());
+    }
+
+    #[test]
+    fn an_unfinished_commit_never_happened_wherever_it_was_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let lens = write(dir.path(), &[1, 3]);
+        let bytes = std::fs::read(only_file(dir.path())).unwrap();
+        for cut in 0..bytes.len() {
+            for zeros in [0, 4096] {
+                // Zeros begin at a sector; where they would not, nothing like it is ever found on disk.
+                let mut torn = bytes[..cut].to_vec();
+                if zeros > 0 && cut % 512 == 0 {
+                    torn.resize(cut + zeros, 0);
+                }
+                std::fs::write(only_file(dir.path()), &torn).unwrap();
+                let expected: &[u64] = if cut >= lens[0] { &[1] } else { &[] };
+                let (mut journal, found, read) = open(dir.path());
+                assert_eq!(read, expected, "cut at {cut}");
+                assert!(!found.is_tail_damaged && found.damage.is_empty(), "cut at {cut}");
+                let next = read.len() as u64 + 1;
+                journal.commit(&[record(next)]).unwrap();
+                assert_eq!(open(dir.path()).2.len() as u64, next, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_keeps_whole_commits_before_it_and_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let commits = [1, 3, 2, 1];
+        let lens = write(dir.path(), &commits);
+        let whole = std::fs::read(only_file(dir.path())).unwrap();
+        let ends = [0, 1, 4, 6, 7];
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                std::fs::write(only_file(dir.path()), &bytes).unwrap();
+                let (_, found, read) = open(dir.path());
+                let before = lens.iter().filter(|len| **len <= at).count();
+                let kept = read.len() as u64;
+                assert!(kept >= ends[before.min(4)], "bit {bit} of byte {at}: only {kept} are left");
+                assert!(ends.contains(&kept), "bit {bit} of byte {at}: half a commit, {kept} records");
+                let is_noticed = found.is_tail_damaged || found.seen > kept;
+                assert!(kept == 7 || is_noticed, "bit {bit} of byte {at}: {kept} records and no word");
+                let aside: Vec<_> =
+                    std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+                let copies: Vec<_> = aside.iter().filter(|path| path.to_string_lossy().contains(".damaged-")).collect();
+                assert_eq!(copies.is_empty(), kept == 7, "bit {bit} of byte {at}: what was cut off is kept");
+                copies.into_iter().for_each(|path| std::fs::remove_file(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn records_end_where_one_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let lens = write(dir.path(), &[1, 1, 1]);
+        let mut bytes = std::fs::read(only_file(dir.path())).unwrap();
+        bytes.drain(lens[0]..lens[1]);
+        std::fs::write(only_file(dir.path()), &bytes).unwrap();
+        let found = survey(&OsFiles, dir.path(), 0).unwrap();
+        assert_eq!((found.reach(0), found.reach(1), found.reach(2), found.seen), (1, 1, 3, 3));
+        assert_eq!(open(dir.path()).2, [1]);
+    }
 }

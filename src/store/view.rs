@@ -92,7 +92,8 @@ impl View {
             parked += counts[0];
             let expected = [lane.parked, lane.books.failed, lane.books.unknown];
             if counts != expected {
-                let reason = format!("{counts:?} parked, failed and unknown deliveries of \"{}\", not {expected:?}", lane.name);
+                let reason =
+                    format!("{counts:?} parked, failed and unknown deliveries of \"{}\", not {expected:?}", lane.name);
                 return Err(ViewError::Incomplete(reason));
             }
         }
@@ -257,7 +258,9 @@ impl View {
     }
 
     /// Every delivery that has a row, with its row.
-    pub(super) fn all_exceptions(&self) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
+    pub(super) fn all_exceptions(
+        &self,
+    ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
         self.0.scan(rows::EXCEPTIONS).map(exception)
     }
 

@@ -40,6 +40,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         started_at: shared.started_at,
         state: if doubt.is_some() { "stopped" } else { "running" }.to_owned(),
         state_reason: doubt,
+        notices: shared.notices.clone(),
         config: ConfigStatus {
             path: shared.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             loaded_at,

@@ -3,6 +3,7 @@
 //!
 //! `SPOOLHOOK_DAMAGE_TRIALS` is the number of random trials, `SPOOLHOOK_DAMAGE_SEED` the first of their seeds.
 
+mod outcomes;
 mod past;
 mod trial;
 mod wreck;
@@ -17,7 +18,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 
 #[test]
 fn random_damage_loses_nothing_in_silence_and_sends_nothing_twice() {
-    let trials = from_env("SPOOLHOOK_DAMAGE_TRIALS", 150);
+    let trials = from_env("SPOOLHOOK_DAMAGE_TRIALS", 60);
     let first = from_env("SPOOLHOOK_DAMAGE_SEED", 1);
     let pasts = [Stop::Killed, Stop::Clean, Stop::KilledEarly].map(Past::make);
     let mut failures = Vec::new();
@@ -32,19 +33,13 @@ fn random_damage_loses_nothing_in_silence_and_sends_nothing_twice() {
         }
     }
     eprintln!("{trials} trials from seed {first}: {tally:?}");
+    assert!(tally.len() > 1 || trials < 10, "the damage is never noticed: {tally:?}");
     assert!(failures.is_empty(), "{} of {trials} trials failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
 fn without_damage_there_is_nothing_to_speak_of() {
     for stop in [Stop::Killed, Stop::Clean, Stop::KilledEarly] {
-        let past = Past::make(stop);
-        let mut by = std::collections::BTreeMap::new();
-        for seen in &past.seen {
-            let (sub, n) = past::delivery_of(seen);
-            by.entry((sub, seen.taken)).or_insert_with(Vec::new).push(n);
-        }
-        eprintln!("{stop:?} {} {by:?}", past.events);
-        assert_eq!(judge(&past, |_| ()), Ok(Verdict::Unnoticed), "{stop:?}");
+        assert_eq!(judge(&Past::make(stop), |_| ()), Ok(Verdict::Unnoticed), "{stop:?}");
     }
 }

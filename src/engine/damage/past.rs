@@ -78,14 +78,12 @@ pub fn copy_dir(from: &Path, to: &Path) {
 /// Every third delivery or so meets something else than a success.
 fn moody(seed: u64) -> crate::engine::stepped::Choose {
     let mut random = fastrand::Rng::with_seed(seed);
-    Box::new(move |subscription| {
-        match random.u32(0..20) {
-            0..2 => Answer::Status(500),
-            2 => Answer::Refused,
-            3..5 if subscription == AT_MOST_ONCE => Answer::Reset,
-            5 => Answer::RetryAfter(429, "30"),
-            _ => Answer::Status(200),
-        }
+    Box::new(move |subscription| match random.u32(0..20) {
+        0..2 => Answer::Status(500),
+        2 => Answer::Refused,
+        3..5 if subscription == AT_MOST_ONCE => Answer::Reset,
+        5 => Answer::RetryAfter(429, "30"),
+        _ => Answer::Status(200),
     })
 }
 

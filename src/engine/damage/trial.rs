@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, Once};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::past::{AT_LEAST_ONCE, AT_MOST_ONCE, LIMITS, Past, copy_dir, delivery_of, subscriptions};
@@ -23,15 +24,23 @@ pub enum Verdict {
     Refused,
 }
 
-/// What panicked during a trial, in whatever thread.
-static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// What panicked, and in which thread.
+static PANICS: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
+
+fn panics_here() -> Vec<String> {
+    let here = std::thread::current().id();
+    let mut all = PANICS.lock().unwrap();
+    let (ours, others) = std::mem::take(&mut *all).into_iter().partition(|(thread, _)| *thread == here);
+    *all = others;
+    Vec::into_iter(ours).map(|(_, text)| text).collect()
+}
 
 fn count_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            PANICS.lock().unwrap().push(panic.to_string());
+            PANICS.lock().unwrap().push((std::thread::current().id(), panic.to_string()));
             usual(panic);
         }));
     });
@@ -53,9 +62,9 @@ pub fn judge(past: &Past, damage: impl FnOnce(&Path)) -> Result<Verdict, String>
     let dir = tempfile::tempdir().unwrap();
     copy_dir(past.dir.path(), dir.path());
     damage(dir.path());
-    PANICS.lock().unwrap().clear();
+    panics_here();
     let ran = catch_unwind(AssertUnwindSafe(|| run(past, dir.path())));
-    let panics = std::mem::take(&mut *PANICS.lock().unwrap());
+    let panics = panics_here();
     let ran = ran.map_err(|_| "it panicked".to_owned());
     if !panics.is_empty() {
         return Err(format!("panicked: {}", panics.join("; ")));
