@@ -21,7 +21,7 @@ use super::ledger::Ledger;
 use super::marks::Marks;
 use super::reconcile::follow_rows;
 use super::state::{Limits, Opened, StateError, note};
-use super::survey::{Survey, replay, survey};
+use super::survey::{Ended, Survey, replay, survey};
 use super::tree::Trees;
 use super::view::{Dirty, View, ViewError};
 use super::{aside, recovering};
@@ -108,9 +108,9 @@ pub(super) fn open(
     });
     if !sound {
         bases.extend(opening.checkpoints(&named, seen.born)?);
+        fault = opening.without_strangers(&mut bases, seen.born)?.or(fault);
         let from = bases.iter().map(Base::lsn).min().unwrap_or(0);
         seen = survey(fs, &places.journal, from)?;
-        fault = opening.without_strangers(&mut bases, seen.born)?.or(fault);
     }
     bases.sort_by_key(|base| base.rank(&seen));
     let known = bases.iter().map(Base::rows_lsn).chain([seen.seen, marked]).max().unwrap_or(0);
@@ -134,8 +134,8 @@ pub(super) fn open(
         marks.clear(fs).map_err(|source| StateError::io("remove the marks in", &places.marks, source))?;
         opening.put_checkpoints_aside(&named, end)?;
     }
-    let (current, put_aside) = seen.cut(fs, &places.journal, end, now)?;
-    opening.tell_aside(&put_aside);
+    let Ended { current, aside } = seen.cut(fs, &places.journal, end, now)?;
+    opening.tell_aside(&aside);
 
     drop(bases);
     let (view, ledger, dirty) = opening.build(base, fault, end, &named)?;
@@ -254,6 +254,11 @@ impl Opening<'_> {
         };
         let missing = match known.saturating_sub(end) {
             0 if seen.is_tail_damaged => "the end of the journal is damaged".to_owned(),
+            0 if seen.seen < end => format!(
+                "the journal ends with record {}, {from} reflects {end}: its end is gone, or an older copy was put back",
+                seen.seen
+            ),
+            0 if self.strangers => "view or checkpoint belonged to another state".to_owned(),
             0 => "no record of the journal can be used".to_owned(),
             _ => format!("records {} to {known} of the journal are missing or cannot be used", end + 1),
         };

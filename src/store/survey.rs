@@ -43,6 +43,14 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
     move |source| JournalError::Io { action, path: path.to_owned(), source }
 }
 
+/// A journal that ends where it can be believed.
+pub(super) struct Ended {
+    /// The file that commits may be appended to, and its length.
+    pub current: Option<(PathBuf, u64)>,
+    /// What was put aside.
+    pub aside: Vec<PathBuf>,
+}
+
 /// Looks through the files that hold what follows record `after`.
 pub(super) fn survey(files: &dyn Files, dir: &Path, after: u64) -> Result<Survey, JournalError> {
     let listed = journal::list(files, dir).map_err(io_error("list", dir))?;
@@ -141,14 +149,7 @@ impl Survey {
     }
 
     /// Makes the journal end with record `end`. What stands behind it is kept under another name; a torn end is cut off.
-    /// Returns the file that commits may be appended to, and what was put aside.
-    pub(super) fn cut(
-        &self,
-        files: &dyn Files,
-        dir: &Path,
-        end: u64,
-        now: Timestamp,
-    ) -> Result<(Option<(PathBuf, u64)>, Vec<PathBuf>), JournalError> {
+    pub(super) fn cut(&self, files: &dyn Files, dir: &Path, end: u64, now: Timestamp) -> Result<Ended, JournalError> {
         let kept = self.runs.iter().rev().find(|run| run.last <= end);
         let is_torn_only = !self.is_tail_damaged && self.runs.last().is_none_or(|run| run.last <= end);
         let mut aside = Vec::new();
@@ -175,7 +176,7 @@ impl Survey {
         if !self.files.is_empty() {
             files.sync_dir(dir).map_err(io_error("sync", dir))?;
         }
-        Ok((current, aside))
+        Ok(Ended { current, aside })
     }
 }
 
@@ -235,7 +236,7 @@ mod tests {
     fn open(dir: &Path) -> (Journal, Survey, Vec<u64>) {
         let found = survey(&OsFiles, dir, 0).unwrap();
         let end = found.reach(0);
-        let (current, _) = found.cut(&OsFiles, dir, end, NOW).unwrap();
+        let Ended { current, .. } = found.cut(&OsFiles, dir, end, NOW).unwrap();
         let mut read = Vec::new();
         replay(&OsFiles, dir, 0, end, |lsn, said| {
             assert_eq!(said, record(lsn));
@@ -322,7 +323,7 @@ mod tests {
                     std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path()).collect();
                 let copies: Vec<_> = aside.iter().filter(|path| path.to_string_lossy().contains(".damaged-")).collect();
                 assert_eq!(copies.is_empty(), kept == 7, "bit {bit} of byte {at}: what was cut off is kept");
-                copies.into_iter().for_each(|path| std::fs::remove_file(path).unwrap());
+                copies.into_iter().for_each(|path| OsFiles.unlink(path).unwrap());
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::past::{AT_MOST_ONCE, LIMITS, Past, Stop, copy_dir, subscriptions};
 use super::trial::{Verdict, judge};
 use crate::engine::stepped::{START, Stepped};
+use crate::env::{Files, OsFiles};
 
 fn files(root: &Path, room: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root.join("state").join(room)).unwrap();
@@ -73,10 +74,10 @@ fn a_damaged_journal_costs_repeats_and_unknowns() {
     expect("removed", &pasts, Verdict::Mended, |root, _| remove(root, "journal"));
     expect("an older copy", &pasts, Verdict::Mended, |root, past| roll_back(root, past, "journal"));
     expect("the last file", &pasts, Verdict::Mended, |root, _| {
-        std::fs::remove_file(files(root, "journal").last().unwrap()).unwrap();
+        OsFiles.unlink(files(root, "journal").last().unwrap()).unwrap();
     });
     expect("the first file", &pasts, Verdict::Unnoticed, |root, _| {
-        std::fs::remove_file(&files(root, "journal")[0]).unwrap();
+        OsFiles.unlink(&files(root, "journal")[0]).unwrap();
     });
     expect("the last commit, cut short", &pasts, Verdict::Mended, |root, _| {
         change(files(root, "journal").last().unwrap(), |bytes| bytes.truncate(bytes.len() - 3));
@@ -138,5 +139,10 @@ fn what_belongs_to_another_state_is_noticed() {
         remove(root, "view");
     };
     assert_eq!(judge(&past, both), Ok(Verdict::Mended));
+    let alone = |root: &Path| {
+        remove(root, "checkpoint");
+        swap(root, &["view"]);
+    };
+    assert_eq!(judge(&past, alone), Ok(Verdict::Mended), "the whole journal is still there");
     assert_eq!(judge(&past, |root| swap(root, &["journal"])), Ok(Verdict::Refused));
 }

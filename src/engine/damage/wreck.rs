@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::past::{Past, copy_dir};
+use crate::env::{Files, OsFiles};
 
 /// What is done to the files of a state.
 pub struct Wreck {
@@ -115,7 +116,7 @@ impl Wreck {
                 }
             }
             _ => {
-                std::fs::remove_file(path).unwrap();
+                OsFiles.unlink(path).unwrap();
                 self.done.push(format!("{name} removed"));
                 return;
             }
