@@ -181,9 +181,10 @@ impl<T> Lane<T> {
         Some(event)
     }
 
-    /// Takes the events that the same worker may send next. An at-most-once delivery is claimed one by one.
-    pub fn take_more(&mut self) -> VecDeque<Arc<Event>> {
-        let count = if self.at_most_once() { 0 } else { self.pace.share(self.waiting.len()).min(self.run) };
+    /// Takes the events that the same worker may send next, at most `room`. An at-most-once delivery is claimed one by
+    /// one.
+    pub fn take_more(&mut self, room: usize) -> VecDeque<Arc<Event>> {
+        let count = if self.at_most_once() { 0 } else { self.pace.share(self.waiting.len()).min(self.run).min(room) };
         (1..count).map_while(|_| self.take()).collect()
     }
 

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
-pub use scheduler::{LaneStart, LaneStatus, Scheduler, interrupted};
+pub use scheduler::{LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 
 use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};

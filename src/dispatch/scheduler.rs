@@ -14,8 +14,9 @@ use crate::model::{
 };
 use crate::store::{Claim, DeliveryFacts, DeliveryKey, End, Origin, Record, RowNotice, Verdict};
 
-/// Commits that may be under way before no new delivery starts: a slow disk slows sending, not memory.
-const COMMITS_MAX: usize = 8192;
+/// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
+/// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
+pub const UNCOMMITTED_MAX: usize = 512;
 /// How long a suspect waits before it asks again for a place in the suspects' share of the pool.
 const SUSPECT_WAIT: Duration = Duration::from_millis(50);
 /// Longest time a receiver can ask for quiet.
@@ -55,6 +56,8 @@ pub struct Scheduler<T> {
     workers: usize,
     busy: usize,
     suspects_busy: usize,
+    /// Deliveries that workers were given and have not told of.
+    in_hand: usize,
     commits: usize,
     barrier: Option<SegmentId>,
     draining: bool,
@@ -73,6 +76,7 @@ impl<T> Scheduler<T> {
             workers: workers.max(1),
             busy: 0,
             suspects_busy: 0,
+            in_hand: 0,
             commits: 0,
             barrier,
             draining: false,
@@ -207,7 +211,7 @@ impl<T> Scheduler<T> {
             }
             self.wake(sub);
         }
-        while self.busy < self.workers && self.commits < COMMITS_MAX && !self.draining {
+        while self.busy < self.workers && self.room() > 0 && !self.draining {
             let Some(sub) = self.ready.pop_front() else { break };
             if self.turn(sub, now) {
                 self.ready.push_back(sub);
@@ -216,6 +220,11 @@ impl<T> Scheduler<T> {
             }
         }
         (std::mem::take(&mut self.actions), self.timers.first().map(|(at, _)| *at))
+    }
+
+    /// How many more deliveries may go out before outcomes must become durable.
+    fn room(&self) -> usize {
+        UNCOMMITTED_MAX.saturating_sub(self.in_hand.saturating_sub(self.busy) + self.commits)
     }
 
     fn wake(&mut self, sub: SubId) {
@@ -272,6 +281,7 @@ impl<T> Scheduler<T> {
     }
 
     fn start_first(&mut self, sub: SubId, suspect: bool, now: Timestamp) {
+        let room = self.room();
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         let Some(event) = lane.take() else { return };
         let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
@@ -284,7 +294,7 @@ impl<T> Scheduler<T> {
             return;
         }
         let delivery = id_of(&event, &lane.subscription, 0);
-        let more = lane.take_more();
+        let more = lane.take_more(room);
         let job = Job {
             key,
             origin: Origin::Log,
@@ -334,6 +344,7 @@ impl<T> Scheduler<T> {
 
     fn dispatch(&mut self, job: Job<T>, now: Timestamp) {
         self.busy += 1;
+        self.in_hand += 1 + job.more.len();
         self.suspects_busy += usize::from(job.suspect);
         let Some(lane) = self.lanes.get_mut(&job.key.sub) else { return };
         lane.pace.started();
@@ -371,6 +382,8 @@ impl<T> Scheduler<T> {
     }
 
     fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
+        let unsent = ran.end.as_ref().map_or(0, |end| end.unsent.len());
+        self.in_hand = self.in_hand.saturating_sub(ran.done.len() + unsent);
         if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
             self.busy -= 1;
             self.suspects_busy -= usize::from(job.suspect);

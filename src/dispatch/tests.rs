@@ -145,3 +145,29 @@ fn what_a_worker_did_not_get_to_is_next_and_holds_the_low_mark() {
     scheduler.resume(SUB);
     assert_eq!(job(&mut scheduler).0.event.seq, 7);
 }
+
+#[test]
+fn no_more_goes_out_than_a_kill_may_repeat() {
+    let mut scheduler = with_backlog(400);
+    let (mut sent, mut next) = (0, 1);
+    loop {
+        let Some(Action::Send(job)) = scheduler.run(NOW).0.into_iter().find(|action| matches!(action, Action::Send(_)))
+        else {
+            break;
+        };
+        let count = 1 + job.more.len();
+        sent += count;
+        scheduler.take(ran(job, count, Judgement::Delivered), NOW, 0);
+        // As the log goes on.
+        let events: Vec<_> = (400 + next..400 + next + count as Seq).map(event).collect();
+        next += count as Seq;
+        let matches = (0..u32::try_from(events.len()).unwrap()).map(|index| (index, SUB)).collect();
+        scheduler.take(Input::Fed(Feed { events, matches, next_seq: 400 + next }), NOW, 0);
+    }
+    assert!(
+        (UNCOMMITTED_MAX..=UNCOMMITTED_MAX + 4).contains(&sent),
+        "{sent} deliveries are neither durable nor refused"
+    );
+    scheduler.take(Input::Committed { notices: Vec::new(), commits: 1 }, NOW, 0);
+    assert_eq!(job(&mut scheduler).0.more.len(), 0, "room for one");
+}

@@ -7,8 +7,9 @@ use crate::ingest::Ingest;
 use crate::model::{Seq, Timestamp};
 use crate::store::{Record, StateReader};
 
-/// Removes the archived segments that retention no longer keeps, first copying the lines that rows still speak of. Returns
-/// what the journal must say about it. The rows of what was settled below `settled_below` must have reached the view.
+/// Gives up the archived segments that retention no longer keeps, first copying the lines that rows still speak of. Returns
+/// what the journal must say about it before the next call, which removes the files. The rows of what was settled below
+/// `settled_below` must have reached the view.
 pub fn retain(
     ingest: &mut Ingest,
     state: &StateReader,

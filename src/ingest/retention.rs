@@ -18,9 +18,10 @@ use super::tailer::Ingest;
 const MAX_REMOVALS: usize = 64;
 
 impl Ingest {
-    /// Removes what retention no longer keeps; the ids of the segments that are gone as files.
+    /// Gives up what retention no longer keeps; the ids of the segments that the journal must call gone. Their files are
+    /// removed by the next call: should the engine end before the journal says so, they are still there.
     ///
-    /// `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
+    /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
     /// before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
     pub fn retain(
         &mut self,
@@ -40,8 +41,9 @@ impl Ingest {
         now: Timestamp,
         needed: &dyn Fn(SegmentId) -> Option<Vec<u64>>,
     ) -> Result<Vec<SegmentId>, IngestError> {
-        let mut removed = Vec::new();
+        let mut given_up = Vec::new();
         let mut dirs = BTreeSet::new();
+        self.unlink_given_up(now, &mut dirs);
         let suspects: Vec<_> = self.shelf.suspects.iter().map(|(id, since)| (*since, *id)).collect();
         for key in suspects {
             self.take_back_if_grown(key, now, &mut dirs);
@@ -64,10 +66,14 @@ impl Ingest {
             let Some(archived) = self.shelf.take_archived(key) else {
                 break;
             };
-            match self.remove(key.1, &archived, &lines, &mut dirs)? {
-                Ok(()) => removed.push(key.1),
+            match self.keep_lines(key.1, &archived, &lines)? {
+                Ok(()) => {
+                    self.index.remove(key.1);
+                    self.shelf.given_up.push(archived);
+                    given_up.push(key.1);
+                }
                 Err(error) => {
-                    let detail = format!("cannot be removed from the archive: {error}; it is tried again");
+                    let detail = format!("its last lines cannot be kept apart: {error}; it is tried again");
                     self.problems.set(ProblemKind::Unreadable, &archived.path, detail, now);
                     self.shelf.archive(key.1, archived);
                     break;
@@ -76,15 +82,14 @@ impl Ingest {
         }
         self.drop_remnants(needed, &mut dirs);
         self.sync(&dirs)?;
-        Ok(removed)
+        Ok(given_up)
     }
 
-    fn remove(
+    fn keep_lines(
         &mut self,
         id: SegmentId,
         archived: &Archived,
         needed: &[u64],
-        dirs: &mut BTreeSet<PathBuf>,
     ) -> Result<io::Result<()>, IngestError> {
         if !needed.is_empty() {
             match remnant::write(self.files.as_ref(), &self.layout, id, &archived.path, needed) {
@@ -94,13 +99,23 @@ impl Ingest {
             }
             self.shelf.remnants.insert(id);
         }
-        if let Err(error) = ignore_missing(self.files.unlink(&archived.path)) {
-            return Ok(Err(error));
-        }
-        self.problems.clear(ProblemKind::Unreadable, &archived.path);
-        self.index.remove(id);
-        dirs.extend(archived.path.parent().map(PathBuf::from));
         Ok(Ok(()))
+    }
+
+    fn unlink_given_up(&mut self, now: Timestamp, dirs: &mut BTreeSet<PathBuf>) {
+        for archived in std::mem::take(&mut self.shelf.given_up) {
+            match ignore_missing(self.files.unlink(&archived.path)) {
+                Ok(()) => {
+                    self.problems.clear(ProblemKind::Unreadable, &archived.path);
+                    dirs.extend(archived.path.parent().map(PathBuf::from));
+                }
+                Err(error) => {
+                    let detail = format!("cannot be removed from the archive: {error}; it is tried again");
+                    self.problems.set(ProblemKind::Unreadable, &archived.path, detail, now);
+                    self.shelf.given_up.push(archived);
+                }
+            }
+        }
     }
 
     /// Moves an archived segment that grew back into `claimed/`; only one whose end was not proven can.

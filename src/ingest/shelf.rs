@@ -29,6 +29,8 @@ pub(super) struct Shelf {
     /// Oldest first.
     pub(super) archived: BTreeMap<(Timestamp, SegmentId), Archived>,
     pub(super) archived_bytes: u64,
+    /// No longer kept. Their files go once the journal says so.
+    pub(super) given_up: Vec<Archived>,
     /// Archived segments that may still grow.
     pub(super) suspects: BTreeMap<SegmentId, Timestamp>,
     /// Segments of which only single lines are left.

@@ -55,6 +55,18 @@ impl Engine {
         self.child.wait().expect("reap the engine");
     }
 
+    /// SIGKILL, whether or not it has ended by itself.
+    pub fn end(mut self) {
+        // Fails only for a process that is gone already.
+        let _ = self.child.kill();
+        self.child.wait().expect("reap the engine");
+    }
+
+    /// Sends a signal and does not wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal the engine");
+    }
+
     /// SIGTERM, and the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.assert_running();

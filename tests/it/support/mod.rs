@@ -15,7 +15,7 @@ use spoolhook::env::{Clock, SystemClock};
 pub use engine::Engine;
 pub use sink::{Seen, Sink};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_spoolhook");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_spoolhook");
 
 /// A temporary directory with a `config.toml`; it goes away on drop, unless the test fails.
 pub struct Scenario {

@@ -24,7 +24,26 @@ pub struct Seen {
     pub event: String,
     /// Bodies of this delivery were not all the same.
     pub differs: bool,
+    /// Number of the attempt and of the engine that made it, for each request whose head came in, as `X-Attempt` and
+    /// `X-Run` say; 0 where they say nothing.
+    pub sent: Vec<(u32, u32)>,
     body: u64,
+}
+
+impl Seen {
+    /// Takes in what arrived of the same delivery elsewhere.
+    pub fn absorb(&mut self, other: Self) {
+        self.differs |= other.differs;
+        if self.whole > 0 && other.whole > 0 {
+            self.differs |= (self.body, &self.event) != (other.body, &other.event);
+        } else if other.whole > 0 {
+            (self.body, self.event) = (other.body, other.event);
+        }
+        self.begun += other.begun;
+        self.whole += other.whole;
+        self.taken += other.taken;
+        self.sent.extend(other.sent);
+    }
 }
 
 /// Status of the answer, by path, delivery id and the number of times this delivery has come.
@@ -121,6 +140,8 @@ struct Head {
     path: String,
     id: String,
     length: usize,
+    attempt: u32,
+    run: u32,
 }
 
 impl Shared {
@@ -137,6 +158,7 @@ impl Shared {
             };
             let number = self.note(&head, |seen| {
                 seen.begun += 1;
+                seen.sent.push((head.attempt, head.run));
                 seen.begun
             });
             let mut body = vec![0; head.length];
@@ -189,6 +211,7 @@ fn read_head(input: &mut impl BufRead) -> Result<Option<Head>, String> {
     let path = request.strip_prefix("POST ").and_then(|rest| rest.split_once(' '));
     let path = path.ok_or_else(|| format!("not a POST: {request}"))?.0.to_owned();
     let (mut id, mut length) = (None, None);
+    let (mut attempt, mut run) = (0, 0);
     loop {
         let Some(line) = next() else { return Ok(None) };
         if line.is_empty() {
@@ -198,11 +221,13 @@ fn read_head(input: &mut impl BufRead) -> Result<Option<Head>, String> {
         match name.to_ascii_lowercase().as_str() {
             "x-delivery-id" => id = Some(value.trim().to_owned()),
             "content-length" => length = value.trim().parse().ok(),
+            "x-attempt" => attempt = value.trim().parse().unwrap_or(0),
+            "x-run" => run = value.trim().parse().unwrap_or(0),
             _ => {}
         }
     }
     match (id, length) {
-        (Some(id), Some(length)) => Ok(Some(Head { path, id, length })),
+        (Some(id), Some(length)) => Ok(Some(Head { path, id, length, attempt, run })),
         _ => Err(format!("no delivery id or no content-length: {request}")),
     }
 }
