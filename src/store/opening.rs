@@ -86,7 +86,9 @@ pub(super) fn open(
     now: Timestamp,
 ) -> Result<(Parts, Opened), StateError> {
     let (fs, places) = (&**files, Places::of(dir));
-    let mut opening = Opening { fs, trees, places: &places, now, opened: Opened::default(), strangers: false };
+    let is_view_missing = matches!(fs.stat(&places.view), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    let opened = Opened::default();
+    let mut opening = Opening { fs, trees, places: &places, now, opened, strangers: false, is_view_missing };
     let owed = recovering::read(fs, dir).map_err(|source| StateError::io("read the notice in", dir, source))?;
     let (mut marks, marked) = Marks::open(fs, &places.marks);
     let mut bases = Vec::new();
@@ -180,6 +182,8 @@ struct Opening<'a> {
     opened: Opened,
     /// Something of another state lay here.
     strangers: bool,
+    /// There was not even a directory for the view.
+    is_view_missing: bool,
 }
 
 impl Opening<'_> {
@@ -359,32 +363,26 @@ impl Opening<'_> {
         }
     }
 
-    fn is_view_empty(&self) -> bool {
-        View::open(self.trees, self.fs, &self.places.view).is_ok_and(|view| view.is_empty())
-    }
-
-    /// An empty view, or what a checkpoint holds. Whatever is there gets another name.
+    /// An empty view, or what a checkpoint holds. A view that is there gets another name; one that never got as far as its
+    /// ledger is emptied.
     fn new_view(&mut self, fault: Option<String>, from: Option<Checkpoint>) -> Result<(View, Ledger), StateError> {
-        let old = match load(self.trees, self.fs, &self.places.view) {
-            Ok(None) if fault.is_none() && self.is_view_empty() => None,
-            _ => Some(self.put_aside(&self.places.view)),
-        };
-        match old {
-            None if self.opened.fresh => {}
-            None => self.say("there was no view; it was made anew".to_owned()),
-            Some(Err(StateError::Io { source, .. })) if source.kind() == io::ErrorKind::NotFound => {}
-            Some(Err(error)) => return Err(error),
-            Some(Ok(aside)) => {
-                let reason = fault.unwrap_or_else(|| "the journal no longer reaches back to it".to_owned());
-                self.say(format!(
-                    "the view could not be used ({reason}); it was made anew, and the old one is now {}: remove it when \
-                     nobody needs it",
-                    aside.display()
-                ));
-                self.opened.rebuilt = Some((aside, reason));
-            }
+        let path = &self.places.view;
+        let is_missing = self.is_view_missing;
+        let was_begun = fault.is_none() && matches!(load(self.trees, self.fs, path), Ok(None));
+        if !was_begun && !is_missing {
+            let aside = self.put_aside(path)?;
+            let reason = fault.unwrap_or_else(|| "the journal no longer reaches back to it".to_owned());
+            self.say(format!(
+                "the view could not be used ({reason}); it was made anew, and the old one is now {}: remove it when nobody \
+                 needs it",
+                aside.display()
+            ));
+            self.opened.rebuilt = Some((aside, reason));
+        } else if !self.opened.fresh && (is_missing || from.is_some()) {
+            self.say("there was no view; it was made anew".to_owned());
         }
         let view = View::open(self.trees, self.fs, &self.places.view)?;
+        view.clear()?;
         if let Some(checkpoint) = from {
             view.restore(checkpoint.pairs)?;
         }

@@ -252,9 +252,13 @@ impl View {
         Ok(offsets)
     }
 
-    /// Whether it holds nothing at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.scan(&[]).next().is_none()
+    /// Removes every row.
+    pub(super) fn clear(&self) -> Result<(), ViewError> {
+        let mut batch = Batch::default();
+        for item in self.0.scan(&[]) {
+            batch.remove(item?.0);
+        }
+        self.0.apply(batch)
     }
 
     /// Every delivery that has a row, with its row.

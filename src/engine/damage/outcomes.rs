@@ -47,7 +47,7 @@ fn a_damaged_view_costs_nothing() {
     expect("removed", &pasts, Verdict::Mended, |root, _| remove(root, "view"));
     expect("zeroed", &pasts, Verdict::Mended, |root, _| change(&db(root), |bytes| bytes.fill(0)));
     expect("overwritten", &pasts, Verdict::Mended, |root, _| change(&db(root), |bytes| bytes.fill(0xA5)));
-    expect("empty", &pasts, Verdict::Mended, |root, _| change(&db(root), Vec::clear));
+    expect("empty", &pasts[..2], Verdict::Mended, |root, _| change(&db(root), Vec::clear));
     expect("no settings of its own", &pasts, Verdict::Unnoticed, |root, _| {
         change(&root.join("state/view/conf"), Vec::clear)
     });
