@@ -21,7 +21,8 @@ impl Ingest {
     pub(super) fn bring_back(&mut self, resume: &Resume, lost: &Lost) -> Result<(), IngestError> {
         let (archive, remnants) = (self.layout.archive.clone(), self.layout.remnants.clone());
         let mut dirs = self.bring_back_segments(resume).map_err(IngestError::layout(archive))?;
-        self.bring_back_lines(resume, lost).map_err(IngestError::layout(remnants))?;
+        let whole = self.segments_with_files().map_err(IngestError::layout(&self.layout.archive))?;
+        self.bring_back_lines(resume, lost, &whole).map_err(IngestError::layout(remnants))?;
         dirs.insert(self.layout.claimed.clone());
         self.sync(&dirs)
     }
@@ -62,15 +63,30 @@ impl Ingest {
         Ok(dirs)
     }
 
+    /// The segments that are there with all their lines.
+    fn segments_with_files(&self) -> io::Result<BTreeSet<SegmentId>> {
+        let mut found = BTreeSet::new();
+        for dir in self.layout.archive_days(self.files.as_ref())? {
+            let entries = self.files.list(&dir)?.into_iter();
+            found.extend(entries.filter_map(|entry| parse_segment_name(&entry.name)).map(|(id, _)| id));
+        }
+        let claimed = self.files.list(&self.layout.claimed)?.into_iter();
+        let claimed = claimed.filter_map(|entry| parse_segment_name(&entry.name));
+        // One that was made from lines before this start was interrupted is made again.
+        found.extend(claimed.filter(|(_, origin)| *origin != lines_origin()).map(|(id, _)| id));
+        Ok(found)
+    }
+
     /// A segment of which only lines are left is made again with these lines at their old places, so that their events keep
     /// their ids, and blanks between them. The lines of rows that are still there need nothing.
-    fn bring_back_lines(&mut self, resume: &Resume, lost: &Lost) -> io::Result<()> {
+    fn bring_back_lines(&mut self, resume: &Resume, lost: &Lost, whole: &BTreeSet<SegmentId>) -> io::Result<()> {
         for entry in self.files.list(&self.layout.remnants)? {
             let Some(id) = entry.name.to_str().and_then(|name| name.parse::<SegmentId>().ok()) else { continue };
-            if lost.pinned.contains(&id) && !resume.consumed.contains_key(&id) {
+            let is_pinned_only = lost.pinned.contains(&id) && !resume.consumed.contains_key(&id);
+            if is_pinned_only || whole.contains(&id) {
                 continue;
             }
-            let name = segment_name(id, &Origin::Spool { stem: "remnant".into() });
+            let name = segment_name(id, &lines_origin());
             let (draft, target) = (self.layout.remnants.join(format!(".{name}.new")), self.layout.claimed.join(name));
             let lines = remnant::lines(&self.files.read(&self.layout.remnants.join(&entry.name))?);
             ignore_missing(self.files.unlink(&draft))?;
@@ -87,6 +103,11 @@ impl Ingest {
         }
         Ok(())
     }
+}
+
+/// What the name of a segment made from single lines says of them.
+fn lines_origin() -> Origin {
+    Origin::Spool { stem: "remnant".into() }
 }
 
 /// So many bytes without an event in them.

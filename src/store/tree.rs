@@ -7,11 +7,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use super::view::ViewError;
 use crate::env::Files;
 
 const CACHE_BYTES: u64 = 32 << 20;
+const LOCK_WAIT: Duration = Duration::from_millis(5);
+const LOCK_WAITS_MAX: u32 = 400;
+/// What sled says when somebody holds its lock.
+const LOCKED: &str = "could not acquire lock";
 
 /// A key with its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -100,7 +107,19 @@ impl Tree for SledTree {
 
 fn open_sled(path: &Path) -> Result<sled::Db, String> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    catch(|| config.open())?.map_err(|error| error.to_string())
+    let mut waits = 0;
+    loop {
+        let opened = catch(|| config.open())?;
+        match opened {
+            // The state's own lock keeps others out: this is a handle of ours that sled's threads have not let go of yet.
+            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
+                let (_silent, silence) = bounded::<()>(0);
+                let _ = silence.recv_timeout(LOCK_WAIT);
+                waits += 1;
+            }
+            other => return other.map_err(|error| error.to_string()),
+        }
+    }
 }
 
 thread_local! {
