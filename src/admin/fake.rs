@@ -49,6 +49,7 @@ pub fn webhook(name: &str, state: &str) -> Webhook {
             last_error_at: Some(Timestamp(NOON.0 - 10_800_000)),
             last_error: Some("503 Service Unavailable".into()),
             pending: 14,
+            oldest_due_age_s: 0,
         },
     }
 }
@@ -164,6 +165,7 @@ impl Control for FakeEngine {
                 delivered: 88_211,
                 failed: 2,
                 unknown: 0,
+                oldest_due_age_s: 0,
             },
             subscriptions: vec![webhook("erp", "active"), webhook("oms", "failing")],
         })

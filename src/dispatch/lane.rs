@@ -224,6 +224,19 @@ impl<T> Lane<T> {
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
     }
 
+    /// Since when the delivery waits that has waited longest for an attempt that could be made now: an event since it was
+    /// seen, a retry since it was due. `None` when nothing does, or nothing may be sent.
+    pub fn overdue_since(&self, now: Timestamp) -> Option<Timestamp> {
+        if !self.may_send() {
+            return None;
+        }
+        let is_open = self.pace.breaker_open(now).is_some();
+        let first = self.returned.front().or(self.waiting.front()).filter(|_| !is_open).map(|event| event.seen);
+        let retry = self.due.front().map(|parked| parked.row.due);
+        let unread = self.next_due.filter(|due| *due <= now && due.0 != i64::MIN);
+        [first, retry, unread].into_iter().flatten().min()
+    }
+
     /// Forgets what it holds in memory and reads it again later: for pauses, which keep the events.
     pub fn give_back(&mut self) {
         if let Some(first) = self.waiting.front() {

@@ -16,7 +16,7 @@ use crate::store::{Claim, DeliveryFacts, DeliveryKey, End, Origin, Record, RowNo
 
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
-pub const UNCOMMITTED_MAX: usize = 512;
+pub const UNCOMMITTED_MAX: usize = 1024;
 /// How long a suspect waits before it asks again for a place in the suspects' share of the pool.
 const SUSPECT_WAIT: Duration = Duration::from_millis(50);
 /// Longest time a receiver can ask for quiet.
@@ -44,6 +44,8 @@ pub struct LaneStatus {
     pub suspect: bool,
     pub behind: bool,
     pub next_due: Option<Timestamp>,
+    /// See [`Lane::overdue_since`].
+    pub overdue_since: Option<Timestamp>,
 }
 
 /// The lanes and what they share.
@@ -116,6 +118,11 @@ impl<T> Scheduler<T> {
         }
     }
 
+    /// Nothing waits for this lane any more, and it is not configured: should it come back, it begins anew.
+    pub fn forget(&mut self, sub: SubId) {
+        self.lanes.remove(&sub);
+    }
+
     pub fn pause(&mut self, sub: SubId, reason: String) {
         if let Some(lane) = self.lanes.get_mut(&sub) {
             lane.paused = Some(reason);
@@ -179,6 +186,7 @@ impl<T> Scheduler<T> {
                 suspect: lane.pace.suspect(),
                 behind: lane.low(self.tail) < self.tail,
                 next_due: lane.next_due.filter(|due| due.0 != i64::MIN),
+                overdue_since: lane.overdue_since(now),
             })
             .collect()
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::lanes::plan;
-use super::messages::{Doubt, Entry, Reconfigure, Routing, Then, ToIntake};
+use super::messages::{Doubt, Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
+use super::withdraw::withdraw;
 use crate::dispatch::Feed;
 use crate::env::Clock;
 use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
@@ -196,9 +197,13 @@ impl<T> Intake<T> {
     fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
-        let records = retain(&mut self.ingest, &self.state, settled_below, now)?;
+        let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
+        let (cancelled, gone) = withdraw(&self.state, self.ingest.retention_age(), now)?;
+        records.extend(cancelled);
         if !records.is_empty() {
-            let _ = self.links.entries.send(Entry::new(records, Then::Nothing));
+            self.running.retain(|sub| !gone.contains(sub));
+            let lanes = gone.into_iter().map(LaneCommand::Forget).collect();
+            let _ = self.links.entries.send(Entry::new(records, Then::Lanes(lanes)));
         }
         Ok(())
     }
@@ -217,6 +222,7 @@ impl<T> Intake<T> {
                 let _ = request.reply.send(Err(reason));
             }
             Ok(plan) => {
+                self.ingest.set_retention(request.retention.age, request.retention.size);
                 self.running.extend(plan.routing.subscriptions.keys());
                 *lock(&self.links.routing) = plan.routing;
                 let entry = Entry { reply: Some(request.reply), ..Entry::new(plan.records, Then::Lanes(plan.lanes)) };

@@ -62,7 +62,7 @@ pub fn plan<T>(
         });
         let lane = existing.and_then(|sub| ledger.lanes.get(&sub));
         let from_seq = if lane.is_some() { ledger.next_seq } else { first_seq(ledger, subscription.start) };
-        if lane.is_none_or(|lane| lane.removed || lane.eras.last().is_none_or(|era| era.filter != filter)) {
+        if lane.is_none_or(|lane| lane.removed.is_some() || lane.eras.last().is_none_or(|era| era.filter != filter)) {
             let past = from_seq < ledger.next_seq;
             plan.records.push(Record::Subscribed {
                 sub,
@@ -85,7 +85,7 @@ pub fn plan<T>(
         subscriptions.insert(sub, subscription.clone());
     }
     for (sub, lane) in &ledger.lanes {
-        if !lane.removed && !configured.contains(sub) {
+        if lane.removed.is_none() && !configured.contains(sub) {
             plan.records.push(Record::Unsubscribed { sub: *sub, at: now });
             plan.lanes.push(LaneCommand::Hold(*sub));
         }

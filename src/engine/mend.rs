@@ -53,13 +53,9 @@ pub(super) fn write_off(
     now: Timestamp,
 ) -> Result<(Vec<Record>, Vec<String>), EngineError> {
     let ledger = state.ledger().clone();
-    let mut differences = Vec::new();
-    let found =
-        waiting_in_log(&ledger, log, &mut differences).map_err(|error| EngineError::Setup(error.to_string()))?;
+    let found = waiting_in_log(&ledger, log).map_err(|error| EngineError::Setup(error.to_string()))?;
     // What cannot be read now may be read later: nothing is written off on such grounds.
-    if !differences.is_empty() {
-        return Ok((Vec::new(), differences));
-    }
+    let Some(found) = found else { return Ok((Vec::new(), Vec::new())) };
     let mut records = Vec::new();
     let mut sentences = Vec::new();
     for (sub, lane) in &ledger.lanes {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use crate::config::Retention;
 use crate::dispatch::{Feed, Input, Job, LaneStart, Scheduler};
 use crate::model::{SubId, Subscription, Timestamp};
 use crate::routing::Router;
@@ -51,6 +52,7 @@ pub enum LaneCommand<T> {
     Add(Box<LaneStart<T>>),
     Reconfigure { sub: SubId, subscription: Arc<Subscription>, target: Arc<T> },
     Hold(SubId),
+    Forget(SubId),
     Pause { sub: SubId, reason: String },
     Resume(SubId),
     Drain,
@@ -76,9 +78,10 @@ pub enum ToIntake<T> {
     Stop,
 }
 
-/// A new set of subscriptions.
+/// A new set of subscriptions, and how long delivered files are kept now.
 pub struct Reconfigure<T> {
     pub subscriptions: Vec<(Arc<Subscription>, Arc<T>)>,
+    pub retention: Retention,
     pub reply: Sender<Result<(), String>>,
 }
 

@@ -23,6 +23,8 @@ mod mend;
 mod messages;
 mod pool;
 mod putaway;
+#[cfg(test)]
+mod retention_tests;
 mod running;
 mod schedule;
 mod start;
@@ -32,5 +34,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod withdraw;
 
 pub use running::{Engine, EngineError, Stop};

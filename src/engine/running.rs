@@ -123,7 +123,7 @@ impl Shared {
         };
         let subscriptions = targets(&config, &transport)?;
         let (reply, wait) = bounded(1);
-        let request = Box::new(Reconfigure { subscriptions, reply });
+        let request = Box::new(Reconfigure { subscriptions, retention: config.spool.retention, reply });
         self.intake.send(ToIntake::Reconfigure(request)).map_err(|_| "the engine has stopped".to_owned())?;
         wait.recv().map_err(|_| "the engine has stopped".to_owned())??;
         *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;

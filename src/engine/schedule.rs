@@ -126,6 +126,7 @@ pub(super) fn apply_lanes<T>(scheduler: &mut Scheduler<T>, commands: Vec<LaneCom
                 scheduler.reconfigure(sub, subscription, target, now);
             }
             LaneCommand::Hold(sub) => scheduler.hold(sub),
+            LaneCommand::Forget(sub) => scheduler.forget(sub),
             LaneCommand::Pause { sub, reason } => scheduler.pause(sub, reason),
             LaneCommand::Resume(sub) => scheduler.resume(sub),
             LaneCommand::Drain => scheduler.drain(),

@@ -175,10 +175,7 @@ impl Engine {
         let (stop_house, house_stop) = bounded(1);
         let house = guard.spawn("housekeeping", {
             let shared = shared.clone();
-            move || {
-                watch::keep_house(&shared, &house_stop);
-                Ok(())
-            }
+            move || watch::keep_house(&shared, &house_stop)
         })?;
 
         let threads = Threads { intake, committer, scheduler, catchup, house, stop_house };

@@ -15,14 +15,15 @@ use super::catchup::{CatchUp, ReadRequest};
 use super::committer::{self, Outlets};
 use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
-use super::putaway;
+use super::putaway::retain;
 use super::running::EngineError;
+use super::withdraw::{forget, withdraw};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, Limits, SledTrees, State, StateReader};
+use crate::store::{Ledger, Limits, Record, SledTrees, State, StateReader};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -309,16 +310,6 @@ impl Stepped {
         self.parts().state.reader()
     }
 
-    /// Archives what is settled and removes what is too old, as the intake does now and then.
-    pub fn put_away(&mut self) {
-        let now = self.clock.now();
-        let parts = self.parts();
-        let settled_below = parts.state.reader().ledger().settled_below();
-        parts.ingest.retire(settled_below, now).unwrap();
-        let records = putaway::retain(&mut parts.ingest, &parts.state.reader(), settled_below, now).unwrap();
-        parts.state.commit(&records).unwrap();
-    }
-
     /// What an audit finds wrong.
     pub fn differences(&mut self) -> Vec<String> {
         let parts = self.parts();
@@ -328,6 +319,30 @@ impl Stepped {
     /// What the receiver saw so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.receiver.seen.lock().unwrap().clone()
+    }
+
+    /// What is done now and then: finished segments are put away, and what is kept for nobody ends.
+    pub fn keep_house(&mut self, retention: Duration, history: Duration) {
+        let now = self.clock.now();
+        self.settle();
+        let parts = self.parts();
+        let reader = parts.state.reader();
+        let settled_below = reader.ledger().settled_below();
+        parts.ingest.set_retention(retention, u64::MAX);
+        parts.ingest.retire(settled_below, now).unwrap();
+        let mut records = retain(&mut parts.ingest, &reader, settled_below, now).unwrap();
+        records.extend(withdraw(&reader, retention, now).unwrap().0);
+        records.extend(forget(&reader, now.minus(history), now, |_| true).unwrap().0);
+        committer::commit(&mut parts.state, vec![Entry::new(records, Then::Nothing)], &parts.outlets).unwrap();
+        self.settle();
+    }
+
+    pub fn pause(&mut self, sub: crate::model::SubId) {
+        let reason = "a test".to_owned();
+        let record = Record::Paused { sub, reason: reason.clone(), at: self.clock.now() };
+        let parts = self.parts();
+        committer::commit(&mut parts.state, vec![Entry::new(vec![record], Then::Nothing)], &parts.outlets).unwrap();
+        parts.scheduler.pause(sub, reason);
     }
 
     pub fn resume(&mut self, sub: crate::model::SubId) {

@@ -9,9 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
-use super::messages::{Entry, Then};
+use super::messages::{Doubt, Entry, Then};
 use super::running::Shared;
+use super::withdraw::forget;
 use crate::model::Timestamp;
+use crate::store::DeliveryKey;
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -39,22 +41,45 @@ pub(super) fn changed_since(shared: &Shared, loaded: Timestamp) -> bool {
 /// History is pruned every so many looks.
 const LOOKS_PER_PRUNE: u64 = 60;
 
-fn prune(shared: &Shared) {
-    let history = &shared.config().delivery.history;
-    let before = shared.clock.now().minus(history.age);
+/// Rounds of forgetting per prune, so that housekeeping stays short.
+const ROUNDS_MAX: usize = 20;
+
+/// Lets history go that is over its limits, and the rows that speak of attempts before `began` or over the age.
+fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
+    let history = shared.config().delivery.history;
+    let now = shared.clock.now();
+    let before = now.minus(history.age);
+    let over = shared.state.history_over(history.size).map_err(|error| Doubt(error.to_string()))?;
+    *began = before.max(over.unwrap_or(*began)).max(*began);
     let _ = shared.entries.send(Entry::new(Vec::new(), Then::Prune { bytes_max: history.size, before }));
+    for _ in 0..ROUNDS_MAX {
+        let reserve = |key: DeliveryKey| {
+            // Without a lane nobody replays it.
+            let reserved = shared.ask(move |scheduler| scheduler.reserve(key) || !scheduler.has(key.sub));
+            reserved.unwrap_or(false)
+        };
+        let (records, unchanged) = forget(&shared.state, *began, now, reserve)?;
+        for key in unchanged {
+            shared.ask(move |scheduler| scheduler.release(key));
+        }
+        if records.is_empty() || shared.commit(records, Then::Nothing).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
-pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) {
+pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) -> Result<(), Doubt> {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
+    let mut began = Timestamp(i64::MIN);
     while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
         shared.transport().close_idle();
         looks += 1;
         if looks % LOOKS_PER_PRUNE == 0 {
-            prune(shared);
+            prune(shared, &mut began)?;
         }
         let seen = marks(shared);
         if seen != loaded && seen == last {
@@ -68,4 +93,5 @@ pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) {
         }
         last = seen;
     }
+    Ok(())
 }

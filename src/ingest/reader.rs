@@ -1,10 +1,9 @@
-//! Reading events again: for lanes that are behind, for replays and for people. Has its own descriptors, so that any
-//! thread may use it beside the one that takes events in.
+//! Reading events again: for lanes that are behind, for replays and for people, from any thread, beside the one that takes
+//! events in.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::env::{Files, ReadFile};
 use crate::model::{Event, Extent, Position, Rejection, SegmentId, Seq, Timestamp};
@@ -13,12 +12,10 @@ use super::framing::Content;
 use super::index::SegmentIndex;
 use super::layout::Layout;
 use super::lookup::line_at;
+use super::quarantine;
 use super::record::parse_line;
 use super::remnant;
 use super::reread::{read_run, runs};
-
-/// Segments kept open.
-const MAX_OPEN: usize = 16;
 
 /// Why events could not be read again.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +37,6 @@ pub struct LogReader {
     files: Arc<dyn Files>,
     layout: Layout,
     index: SegmentIndex,
-    open: Mutex<VecDeque<(SegmentId, Arc<dyn ReadFile>)>>,
 }
 
 impl LogReader {
@@ -50,7 +46,7 @@ impl LogReader {
     }
 
     pub(super) fn sharing(files: Arc<dyn Files>, layout: Layout, index: SegmentIndex) -> Self {
-        Self { files, layout, index, open: Mutex::default() }
+        Self { files, layout, index }
     }
 
     /// Whether the segment's file is still there.
@@ -103,19 +99,19 @@ impl LogReader {
         kept.map_or(Ok(None), |line| parse(&line))
     }
 
+    /// Says which of `lines`, rejected ones of `segment`, the quarantine does not hold as they were.
+    pub fn check_quarantine(
+        &self,
+        segment: SegmentId,
+        lines: impl Iterator<Item = Extent>,
+        say: &mut dyn FnMut(String),
+    ) {
+        let file = self.file(segment).ok().flatten();
+        quarantine::check(self.files.as_ref(), &self.layout.quarantine, segment, file.as_deref(), lines, say);
+    }
+
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = open.iter().find(|(id, _)| *id == segment) {
-            return Ok(Some(Arc::clone(file)));
-        }
-        let Some(file) = self.find(segment).map_err(|source| ReadError::Io { segment, source })? else {
-            return Ok(None);
-        };
-        if open.len() == MAX_OPEN {
-            open.pop_front();
-        }
-        open.push_back((segment, Arc::clone(&file)));
-        Ok(Some(file))
+        self.index.file(segment, || self.find(segment)).map_err(|source| ReadError::Io { segment, source })
     }
 
     fn find(&self, segment: SegmentId) -> io::Result<Option<Arc<dyn ReadFile>>> {

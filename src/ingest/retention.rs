@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::{SegmentId, Timestamp};
 
 use super::error::IngestError;
 use super::layout::ignore_missing;
+use super::names::parse_segment_name;
 use super::remnant;
 use super::shelf::Archived;
 use super::status::ProblemKind;
@@ -18,11 +20,23 @@ use super::tailer::Ingest;
 const MAX_REMOVALS: usize = 64;
 
 impl Ingest {
+    /// Keeps delivered segments this long, and this many bytes of them, from now on.
+    pub fn set_retention(&mut self, age: Duration, size: u64) {
+        self.settings.retention_age = age;
+        self.settings.retention_size = size;
+    }
+
+    /// How long delivered segments are kept.
+    pub fn retention_age(&self) -> Duration {
+        self.settings.retention_age
+    }
+
     /// Gives up what retention no longer keeps; the ids of the segments that the journal must call gone. Their files are
     /// removed by the next call: should the engine end before the journal says so, they are still there.
     ///
-    /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment there are events whose deliveries are not finished; it is asked
-    /// before a segment goes, and again until a remnant can go. `None`: it cannot tell now, so nothing of it goes.
+    /// Call it only when the journal has durably what was returned before. `needed` answers at which offsets of a segment
+    /// there are events whose deliveries are not finished; it is asked before a segment goes, and again until a remnant can
+    /// go. `None`: it cannot tell now, so nothing of it goes.
     pub fn retain(
         &mut self,
         now: Timestamp,
@@ -106,6 +120,10 @@ impl Ingest {
         for archived in std::mem::take(&mut self.shelf.given_up) {
             match ignore_missing(self.files.unlink(&archived.path)) {
                 Ok(()) => {
+                    // Somebody may have looked for it since it was given up.
+                    if let Some((id, _)) = archived.path.file_name().and_then(parse_segment_name) {
+                        self.index.remove(id);
+                    }
                     self.problems.clear(ProblemKind::Unreadable, &archived.path);
                     dirs.extend(archived.path.parent().map(PathBuf::from));
                 }

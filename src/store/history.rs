@@ -3,11 +3,27 @@
 use std::ops::ControlFlow;
 
 use super::frame::Item;
-use super::journal::{self, JournalError, JournalFile};
+use super::journal::{self, JournalError, JournalFile, Listed};
 use super::record::Record;
 use super::state::StateReader;
+use crate::model::Timestamp;
 
 impl StateReader {
+    /// When the newest of the journal's files was written that are more than `bytes_max` behind its end.
+    pub fn history_over(&self, bytes_max: u64) -> Result<Option<Timestamp>, JournalError> {
+        let io_error = |action| move |source| JournalError::Io { action, path: self.journal_dir.clone(), source };
+        let mut bytes = 0;
+        for Listed { path, len, .. } in
+            journal::list(&*self.files, &self.journal_dir).map_err(io_error("list"))?.into_iter().rev()
+        {
+            bytes += len;
+            if bytes > bytes_max && bytes > len {
+                return journal::written(&*self.files, &path).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Shows records to `visit`, newest first, from below `before_lsn` on, until it breaks or the history ends. Records that
     /// do not read back are passed over: opening the state has reported them.
     pub fn history(

@@ -76,6 +76,12 @@ fn file_name(first_lsn: u64) -> String {
     format!("{first_lsn:020}.journal")
 }
 
+/// When the file at `path` was last written.
+pub(super) fn written(files: &dyn Files, path: &Path) -> Result<Timestamp, JournalError> {
+    let written_ns = files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
+    Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
+}
+
 /// One name in the journal's directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
@@ -260,14 +266,9 @@ impl Journal {
         let total: u64 = listed.iter().map(|file| file.len).sum();
         let mut old = false;
         if let [oldest, _, ..] = listed.as_slice() {
-            old = self.written(&oldest.path)? < before;
+            old = written(&*self.files, &oldest.path)? < before;
         }
         Ok(listed.len() > 1 && (old || total > bytes_max))
-    }
-
-    fn written(&self, path: &Path) -> Result<Timestamp, JournalError> {
-        let written_ns = self.files.stat(path).map_err(io_error("look at", path))?.mtime_ns;
-        Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
     }
 
     /// Removes the oldest files while more than `bytes_max` are kept or they were last written before `before`, and
@@ -278,7 +279,7 @@ impl Journal {
         let mut removed = 0;
         for pair in listed.windows(2) {
             let Listed { path, len, .. } = &pair[0];
-            let old = self.written(path)? < before;
+            let old = written(&*self.files, path)? < before;
             if !(old || total > bytes_max) || pair[1].first_lsn > upto_lsn + 1 {
                 break;
             }

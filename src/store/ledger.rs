@@ -51,14 +51,21 @@ pub struct AttemptCounters {
     pub last_error: Option<Outcome>,
 }
 
+/// How many deliveries have ended so long ago that no row tells of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    pub failed: u64,
+    pub unknown: u64,
+}
+
 /// What is remembered of one subscription's lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneState {
     pub tenant: String,
     pub name: String,
     pub created: Timestamp,
-    /// No longer configured: what waits is held.
-    pub removed: bool,
+    /// Not configured since then: what waits is held.
+    pub removed: Option<Timestamp>,
     /// Why it is paused.
     pub paused: Option<String>,
     pub eras: Vec<FilterEra>,
@@ -70,6 +77,8 @@ pub struct LaneState {
     pub claimed: BTreeMap<(Seq, u32), Claim>,
     /// Pending deliveries that have a row of their own.
     pub parked: u64,
+    /// Failed and unknown deliveries whose rows the history let go.
+    pub forgotten: Forgotten,
     pub books: Books,
     pub counters: AttemptCounters,
 }
@@ -181,7 +190,7 @@ impl Ledger {
                 self.next_sub = self.next_sub.max(sub.0 + 1);
                 let era = FilterEra { from_seq: *from_seq, filter: filter.clone() };
                 let lane = self.lanes.entry(*sub).or_insert_with(|| LaneState::new(tenant, name, *from_seq, *at));
-                lane.removed = false;
+                lane.removed = None;
                 lane.eras.push(era);
                 lane.books.matched += matched;
                 None
@@ -202,10 +211,10 @@ impl Ledger {
                 self.extents.purge(*segment);
                 None
             }
-            Record::Unsubscribed { sub, .. } => {
+            Record::Unsubscribed { sub, at } => {
                 let from_seq = self.next_seq;
                 self.in_lane(*sub, |lane| {
-                    lane.removed = true;
+                    lane.removed = Some(*at);
                     // Should it come back with deliveries waiting, what came meanwhile is not among them.
                     let filter = Filter { tenant: lane.tenant.clone(), events: Vec::new(), condition: None };
                     lane.eras.push(FilterEra { from_seq, filter });
@@ -275,6 +284,22 @@ impl Ledger {
                 lane.enter(ExceptionStatus::Parked);
                 Some(RowChange::Put(*key, Box::new(row.clone())))
             }),
+            Record::Withdrawn { sub, .. } => {
+                let next_seq = self.next_seq;
+                self.in_lane(*sub, |lane| {
+                    lane.books.cancelled += lane.waiting();
+                    lane.raise_low(next_seq);
+                    None
+                })
+            }
+            Record::Forgotten { key, was, .. } => self.in_lane(key.sub, |lane| {
+                match was {
+                    ExceptionStatus::Failed => lane.forgotten.failed += 1,
+                    ExceptionStatus::Unknown => lane.forgotten.unknown += 1,
+                    ExceptionStatus::Parked | ExceptionStatus::Delivered => {}
+                }
+                Some(RowChange::Delete(*key))
+            }),
             Record::Replayed { key, row, .. } => self.in_lane(key.sub, |lane| {
                 lane.books.matched += 1;
                 lane.enter(ExceptionStatus::Parked);
@@ -312,13 +337,14 @@ impl LaneState {
             tenant: tenant.to_owned(),
             name: name.to_owned(),
             created,
-            removed: false,
+            removed: None,
             paused: None,
             eras: Vec::new(),
             low,
             passed: BTreeSet::new(),
             claimed: BTreeMap::new(),
             parked: 0,
+            forgotten: Forgotten::default(),
             books: Books::default(),
             counters: AttemptCounters::default(),
         }

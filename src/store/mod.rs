@@ -17,6 +17,7 @@ mod marks;
 mod opening;
 mod reconcile;
 mod record;
+mod recount;
 mod recovering;
 mod rows;
 mod state;
@@ -27,11 +28,12 @@ mod view;
 
 pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
-pub use ledger::{AttemptCounters, Books, FilterEra, LaneState, Ledger, SpoolBooks};
+pub use ledger::{AttemptCounters, Books, FilterEra, Forgotten, LaneState, Ledger, RowChange, SpoolBooks};
 pub use lock::LockError;
 pub use record::{
     Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
 };
+pub use recount::{Recount, RowMark};
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees};
 pub use view::{View, ViewError};

@@ -34,8 +34,8 @@ pub(super) fn follow_rows(view: &View, ledger: &mut Ledger, dirty: &mut Dirty) -
     for (sub, lane) in &mut ledger.lanes {
         let [parked, failed, unknown] = counts.get(sub).copied().unwrap_or_default();
         lane.parked = parked;
-        lane.books.failed = failed;
-        lane.books.unknown = unknown;
+        lane.books.failed = failed + lane.forgotten.failed;
+        lane.books.unknown = unknown + lane.forgotten.unknown;
         dirty.lanes.insert(*sub);
     }
     dirty.records += 1;

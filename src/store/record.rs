@@ -150,6 +150,17 @@ pub enum Record {
         segment: SegmentId,
         at: Timestamp,
     },
+    /// A subscription has not been configured for so long that what still waited for it in the log is cancelled.
+    Withdrawn {
+        sub: SubId,
+        at: Timestamp,
+    },
+    /// A failed or unknown delivery is older than the history: its row goes, its outcome stays in the books.
+    Forgotten {
+        key: DeliveryKey,
+        was: ExceptionStatus,
+        at: Timestamp,
+    },
     /// So many deliveries of the subscription are no longer to be found: their events, or their fate, were lost.
     Dropped {
         sub: SubId,
@@ -171,7 +182,7 @@ pub struct Claim {
 }
 
 /// The statuses that have a row of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExceptionStatus {
     Parked,
     Failed,

@@ -68,6 +68,11 @@ pub(super) fn seal<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// The checksum that the row has in the view.
+pub(super) fn checksum<T: Serialize>(value: &T) -> u32 {
+    crc32fast::hash(&seal(value)[4..])
+}
+
 pub(super) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RowError> {
     let (crc, rest) = bytes.split_at_checked(4).ok_or_else(|| RowError("shorter than its checksum".into()))?;
     if crc32fast::hash(rest).to_le_bytes() != crc {

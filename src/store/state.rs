@@ -249,6 +249,7 @@ pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Re
         | Record::Unsubscribed { sub, .. }
         | Record::Paused { sub, .. }
         | Record::Resumed { sub, .. }
+        | Record::Withdrawn { sub, .. }
         | Record::Dropped { sub, .. } => {
             dirty.lanes.insert(*sub);
         }
@@ -256,6 +257,7 @@ pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Re
         | Record::Attempted { key, .. }
         | Record::Ended { key, .. }
         | Record::Retriggered { key, .. }
+        | Record::Forgotten { key, .. }
         | Record::Replayed { key, .. } => {
             dirty.lanes.insert(key.sub);
         }

@@ -339,4 +339,24 @@ mod tests {
         assert_eq!((found.reach(0), found.reach(1), found.reach(2), found.seen), (1, 1, 3, 3));
         assert_eq!(open(dir.path()).2, [1]);
     }
+
+    #[test]
+    fn files_go_by_size_and_age_and_only_behind_a_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let (marks, _) = Marks::open(&OsFiles, &dir.path().join("marks"));
+        let resume = Resume { current: None, next_lsn: 1, born: NOW, marks };
+        let mut journal = Journal::open(Arc::new(OsFiles), dir.path(), resume, 100).unwrap();
+        for at in 1..=40 {
+            journal.commit(&[record(at)]).unwrap();
+        }
+        let listed = || journal::list(&OsFiles, dir.path()).unwrap();
+        let (all, first_kept) = (listed().len(), listed()[3].first_lsn);
+        assert!(all > 5);
+        let long_ago = Timestamp(0);
+        assert_eq!(journal.prune(0, 0, Timestamp(i64::MAX)).unwrap(), 0, "no checkpoint holds any of it");
+        assert_eq!(journal.prune(40, u64::MAX, long_ago).unwrap(), 0, "neither too old nor too much");
+        assert_eq!(journal.prune(first_kept - 1, 0, long_ago).unwrap(), 3);
+        assert_eq!(journal.prune(40, u64::MAX, Timestamp(i64::MAX)).unwrap(), all - 4, "the file in use stays");
+        assert_eq!(survey(&OsFiles, dir.path(), 40).unwrap().seen, 40);
+    }
 }

@@ -90,7 +90,11 @@ impl View {
                 }
             }
             parked += counts[0];
-            let expected = [lane.parked, lane.books.failed, lane.books.unknown];
+            let expected = [
+                lane.parked,
+                lane.books.failed.saturating_sub(lane.forgotten.failed),
+                lane.books.unknown.saturating_sub(lane.forgotten.unknown),
+            ];
             if counts != expected {
                 let reason =
                     format!("{counts:?} parked, failed and unknown deliveries of \"{}\", not {expected:?}", lane.name);

@@ -19,6 +19,8 @@ use crate::support::{Scenario, Sink, number, pause, wait_until};
 /// Growth allowed beside what an engine without a backlog has.
 const GROWTH_KIB_MAX: u64 = 64 << 10;
 const FIRST_SEND_MAX: Duration = Duration::from_secs(3);
+/// Longest way of an event that is written while others are taken in as fast as they come.
+const FILLING_MAX: Duration = Duration::from_secs(3);
 const IN_FLIGHT_MAX: usize = 4;
 const LIVE_EVERY: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,10 +95,17 @@ impl Gauge {
         self.now.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Most deliveries in a second, and the seconds in which there were any.
+    /// Most deliveries in a second, and in how many seconds nine tenths of all came: the others are retries, which come when
+    /// they are due.
     fn pressure(&self) -> (u64, usize) {
-        let seconds = self.seconds.lock().unwrap();
-        (seconds.iter().copied().max().unwrap_or(0), seconds.iter().filter(|count| **count > 0).count())
+        let mut seconds = self.seconds.lock().unwrap().clone();
+        seconds.sort_unstable_by(|a, b| b.cmp(a));
+        let most = seconds.iter().sum::<u64>() * 9 / 10;
+        let reached = seconds.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        (seconds.first().copied().unwrap_or(0), reached.take_while(|sum| *sum < most).count() + 1)
     }
 }
 
@@ -231,7 +240,10 @@ fn a_backlog_costs_little_and_goes_at_the_endpoints_pace() {
     println!("healthy lane while the backlog goes: {draining:?}");
     for (sink, path, all, gauge) in lanes {
         let (most, seconds) = gauge.pressure();
-        println!("{path}: {all} deliveries in {seconds} s, {most} in a second at most, {:?} at once", gauge.most);
+        println!(
+            "{path}: {all} deliveries, nine tenths in {seconds} s, {most} in a second at most, {:?} at once",
+            gauge.most
+        );
         assert_eq!(sink.wait_for(path, all as usize, PATIENCE) as u64, all, "deliveries are missing on {path}");
         assert!(gauge.most.load(Ordering::SeqCst) <= IN_FLIGHT_MAX);
         assert!(most <= 2 * rate, "{most} deliveries in a second, {rate} are allowed");
@@ -253,8 +265,8 @@ fn a_backlog_costs_little_and_goes_at_the_endpoints_pace() {
     assert!(growth_kib < GROWTH_KIB_MAX, "a backlog of {events} events took {growth_kib} KiB");
     assert!(first_send < FIRST_SEND_MAX, "the first send came {first_send:?} after the start");
     let usual = alone.0.max(Duration::from_millis(200));
-    for (when, (p99, _)) in [("while the backlog grew", filling), ("behind it", standing), ("while it went", draining)]
-    {
+    assert!(filling.0 < FILLING_MAX, "while the backlog grew the healthy lane took {:?}", filling.0);
+    for (when, (p99, _)) in [("behind it", standing), ("while it went", draining)] {
         assert!(p99 < usual * 5, "{when} the healthy lane took {p99:?}, alone {:?}", alone.0);
     }
     assert_eq!(engine.stop(), Some(0));

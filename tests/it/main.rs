@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "the test harness shows it when a test fails, or is asked to")]
 #![allow(clippy::disallowed_methods, reason = "a real process is waited for by looking at it, with a deadline")]
 
+mod audit;
 mod backlog;
 mod bad_lines;
 mod config;

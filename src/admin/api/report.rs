@@ -57,6 +57,9 @@ pub struct DeliveryStats {
     pub delivered: u64,
     pub failed: u64,
     pub unknown: u64,
+    /// The greatest `oldest_due_age_s` of all subscriptions.
+    #[serde(default)]
+    pub oldest_due_age_s: u64,
 }
 
 /// Whether the engine takes and sends events.

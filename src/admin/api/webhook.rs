@@ -48,6 +48,11 @@ pub struct Counters {
     pub last_error: Option<String>,
     /// Deliveries that are not settled.
     pub pending: u64,
+    /// Seconds that the delivery has waited that has waited longest for an attempt that could be made: matched and not
+    /// attempted, or a retry that is due. 0 while the lane is paused or its breaker is open. As a metric:
+    /// `spoolhook_oldest_pending_event_age_seconds`.
+    #[serde(default)]
+    pub oldest_due_age_s: u64,
 }
 
 /// Umbra's answer to a list.

@@ -1,11 +1,16 @@
 //! `status`: one screen about the engine.
 
+use std::time::Duration;
+
 use super::super::context::{Context, View};
 use super::super::error::CliError;
 use super::super::human::{ago, bytes, clock, count, long_span};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
 use crate::admin::api::{Status, Webhook};
+
+/// A delivery that could be sent and has waited this long is worth a word.
+const OVERDUE_S: u64 = 10;
 
 /// Show how the engine is doing
 #[derive(Debug, clap::Args)]
@@ -66,8 +71,12 @@ fn head(status: &Status, view: &View) -> String {
         Some(next) => format!(" (next {})", clock(&view.zone, next)),
         None => String::new(),
     };
+    let overdue = match deliveries.oldest_due_age_s {
+        0..OVERDUE_S => String::new(),
+        age_s => format!(" (one could be sent and has waited for {})", long_span(Duration::from_secs(age_s))),
+    };
     text.push_str(&format!(
-        "deliveries   {} pending    {} retrying{next}    {} delivered    {} failed    {} unknown\n\n",
+        "deliveries   {} pending{overdue}    {} retrying{next}    {} delivered    {} failed    {} unknown\n\n",
         count(deliveries.pending),
         count(deliveries.retrying),
         count(deliveries.delivered),

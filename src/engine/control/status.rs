@@ -17,6 +17,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let changed_on_disk = changed_since(shared, loaded_at);
     let ledger = shared.state.ledger();
     let mut deliveries = DeliveryStats {
+        oldest_due_age_s: subscriptions.iter().map(|each| each.counters.oldest_due_age_s).max().unwrap_or(0),
         next_retry_at: lanes.iter().filter_map(|lane| lane.next_due).min(),
         ..DeliveryStats::default()
     };

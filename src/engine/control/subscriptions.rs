@@ -9,11 +9,18 @@ use crate::admin::{ControlError, SubKey};
 use crate::dispatch::LaneStatus;
 use crate::engine::messages::{LaneCommand, Then};
 use crate::engine::running::{Shared, lock};
-use crate::model::{SubId, Subscription};
+use crate::model::{SubId, Subscription, Timestamp};
 use crate::store::{LaneState, Record};
 
-fn webhook(sub: SubId, subscription: &Subscription, lane: &LaneState, status: Option<&LaneStatus>) -> Webhook {
+fn webhook(
+    sub: SubId,
+    subscription: &Subscription,
+    lane: &LaneState,
+    status: Option<&LaneStatus>,
+    now: Timestamp,
+) -> Webhook {
     let counters = &lane.counters;
+    let overdue_since = status.and_then(|status| status.overdue_since);
     let (state, reason) = if !subscription.active {
         ("disabled", Some("switched off in the configuration: events do not queue".to_owned()))
     } else if let Some(reason) = &lane.paused {
@@ -48,6 +55,7 @@ fn webhook(sub: SubId, subscription: &Subscription, lane: &LaneState, status: Op
             last_error_at: counters.last_error_at,
             last_error: counters.last_error.map(|outcome| outcome.as_str().to_owned()),
             pending: lane.books.pending(),
+            oldest_due_age_s: overdue_since.map_or(0, |since| now.since(since).as_secs()),
         },
     }
 }
@@ -62,10 +70,13 @@ pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
         .map(|lane| (lane.sub, lane))
         .collect();
     let configured = lock(&shared.routing).subscriptions.clone();
+    let now = shared.clock.now();
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()
-        .filter_map(|(sub, subscription)| Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub))))
+        .filter_map(|(sub, subscription)| {
+            Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub), now))
+        })
         .collect();
     webhooks.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
     Ok(webhooks)

@@ -90,6 +90,8 @@ fn moody(seed: u64) -> crate::engine::stepped::Choose {
 /// Journal files of some twenty records.
 pub const LIMITS: Limits = Limits { ledger_records: 20_000, checkpoint_records: 400_000, journal_file_bytes: 6000 };
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 struct Maker {
     engine: Stepped,
     state: PathBuf,
@@ -117,7 +119,7 @@ impl Maker {
 
     fn put_away(&mut self) {
         (0..4).for_each(|_| self.pass(1));
-        self.engine.put_away();
+        self.engine.keep_house(DAY, 1000 * DAY);
     }
 
     /// Dies, leaves a copy of the state, and starts again.

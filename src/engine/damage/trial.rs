@@ -11,6 +11,8 @@ use super::past::{AT_LEAST_ONCE, AT_MOST_ONCE, LIMITS, Past, copy_dir, delivery_
 use crate::engine::stepped::{Seen, Stepped};
 use crate::engine::tests::event;
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// How a trial that kept its promises went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -18,6 +20,8 @@ pub enum Verdict {
     Unnoticed,
     /// It said what it found, and everything was delivered or kept.
     Mended,
+    /// Records are gone that nothing but the history needed, and the audit says so.
+    HistoryLost,
     /// Deliveries are gone, and it said so.
     LossReported,
     /// It would not start, and said what to do.
@@ -87,7 +91,7 @@ fn run(past: &Past, root: &Path) -> Result<Aftermath, String> {
     (past.events + 1..=events).for_each(|n| engine.produce(&event(n)));
     engine.clock.advance(Duration::from_secs(1));
     engine.run_out();
-    engine.put_away();
+    engine.keep_house(DAY, 1000 * DAY);
     engine.crash();
     engine.run_out();
     let mut kept = BTreeMap::new();
@@ -125,9 +129,12 @@ fn weigh(past: &Past, after: &Aftermath) -> Result<Verdict, String> {
         .collect();
     let spoken = !after.notices.is_empty();
     if missing.is_empty() {
+        let of_history = |sentence: &String| sentence.starts_with("journal:");
         return match (&after.differences[..], spoken) {
             ([], false) => Ok(Verdict::Unnoticed),
             ([], true) => Ok(Verdict::Mended),
+            (differences, false) if differences.iter().all(of_history) => Ok(Verdict::HistoryLost),
+            (differences, true) if differences.iter().all(of_history) => Ok(Verdict::Mended),
             (differences, _) => Err(format!("the books: {differences:?}; notices {:?}", after.notices)),
         };
     }

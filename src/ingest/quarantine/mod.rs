@@ -9,11 +9,13 @@
 //! quarantine/<ULID>.<offset>.bin    the bytes of a long line
 //! ```
 
+mod check;
 mod review;
 mod writer;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use check::check;
 pub use review::{Quarantine, QuarantineEntry, QuarantineError, QuarantineState};
 pub(super) use writer::{Bad, PutError, QuarantineWriter};
 

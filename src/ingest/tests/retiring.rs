@@ -126,6 +126,27 @@ fn a_stuck_delivery_keeps_its_line_and_nothing_else() {
 }
 
 #[test]
+fn a_removed_segment_is_closed_and_a_shorter_retention_counts_at_once() {
+    let mut rig = Rig::new();
+    append(&rig.inbox("a.ndjson"), lines(0, 10));
+    rig.settle();
+    retire(&mut rig, 100);
+    let reader = rig.ingest().reader();
+    assert_eq!(reader.read(&rig.journal.extents[0], 1).unwrap().len(), 10);
+    let now = rig.now;
+    assert_eq!(rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap().len(), 0);
+    rig.ingest().set_retention(Duration::ZERO, 0);
+    assert_eq!(rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap().len(), 1);
+    assert_eq!(reader.read(&rig.journal.extents[0], 1).unwrap().len(), 10, "still there until the journal says so");
+    rig.ingest().retain(now, &|_| Some(Vec::new())).unwrap();
+    let spool = rig.spool();
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+    let is_removed = |path: &PathBuf| path.starts_with(&spool) && path.to_string_lossy().ends_with(" (deleted)");
+    let held: Vec<_> = open.filter(is_removed).collect();
+    assert!(held.is_empty(), "{held:?}");
+}
+
+#[test]
 fn a_truncated_segment_is_reported() {
     let mut rig = Rig::new();
     let held = appender(&rig.inbox("a.ndjson"));
