@@ -42,6 +42,8 @@ pub struct Lane<T> {
     pub pace: Pace,
     /// Why nothing may be sent.
     pub paused: Option<String>,
+    /// The receiver said that it is gone, and the pause that follows is not durable yet.
+    pub pausing: bool,
     /// The configuration switched it off (or dropped it): what waits is held.
     pub held: bool,
     reach: Reach,
@@ -88,6 +90,7 @@ impl<T> Lane<T> {
             target,
             pace,
             paused: None,
+            pausing: false,
             held: false,
             reach,
             waiting: VecDeque::new(),
@@ -109,7 +112,7 @@ impl<T> Lane<T> {
     }
 
     pub fn may_send(&self) -> bool {
-        self.paused.is_none() && !self.held
+        self.paused.is_none() && !self.pausing && !self.held
     }
 
     pub fn at_most_once(&self) -> bool {

@@ -133,6 +133,12 @@ pub enum Action<T> {
     Send(Job<T>),
     /// Make these records durable; then send the job, if there is one.
     Commit(Vec<Record>, Option<Job<T>>),
+    /// Make these records durable; then pause the lane.
+    Pause {
+        sub: SubId,
+        reason: String,
+        records: Vec<Record>,
+    },
     /// Read the log for a lane from `from` on, below `upto`.
     ReadLog {
         sub: SubId,

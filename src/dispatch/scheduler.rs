@@ -126,6 +126,7 @@ impl<T> Scheduler<T> {
     pub fn pause(&mut self, sub: SubId, reason: String) {
         if let Some(lane) = self.lanes.get_mut(&sub) {
             lane.paused = Some(reason);
+            lane.pausing = false;
             lane.give_back();
         }
     }
@@ -433,7 +434,7 @@ impl<T> Scheduler<T> {
         if job.origin == Origin::Log && verdict != Verdict::Delivered {
             lane.retrying.insert((job.key.seq, job.key.replay));
         }
-        let gone = judgement == Judgement::Gone && lane.paused.is_none();
+        let gone = judgement == Judgement::Gone && lane.paused.is_none() && !lane.pausing;
         let low = lane.low(self.tail);
         let mut records = vec![Record::Attempted {
             key: job.key,
@@ -448,9 +449,14 @@ impl<T> Scheduler<T> {
         if gone {
             let reason = "the receiver answered 410 Gone: it does not want these events any more".to_owned();
             records.push(Record::Paused { sub, reason: reason.clone(), at: now });
-            self.pause(sub, reason);
+            // Not paused before that is durable: somebody's resuming has its place in the journal before or after it.
+            lane.pausing = true;
+            lane.give_back();
+            self.commits += 1;
+            self.actions.push(Action::Pause { sub, reason, records });
+        } else {
+            self.commit(records, None);
         }
-        self.commit(records, None);
         self.wake(sub);
     }
 

@@ -27,6 +27,8 @@ mod putaway;
 mod retention_tests;
 mod running;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod start;
 #[cfg(test)]
 mod stepped;

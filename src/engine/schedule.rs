@@ -12,7 +12,7 @@ use super::running::Shared;
 use super::target::Target;
 use crate::dispatch::{Action, Job, Scheduler};
 use crate::env::SteadyTime;
-use crate::model::Timestamp;
+use crate::model::{SubId, Timestamp};
 use crate::store::Record;
 
 /// Inputs taken before the lanes get a turn.
@@ -22,33 +22,48 @@ const GATHER: Duration = Duration::from_millis(3);
 const GATHERED_MAX: usize = 256;
 
 /// Commits on their way to the committer.
-#[derive(Default)]
-struct Outbox {
+pub(super) struct Outbox<T> {
     records: Vec<Record>,
     /// Claims are among the records; these jobs wait for them.
-    jobs: Vec<Job<Target>>,
+    jobs: Vec<Job<T>>,
     commits: usize,
     /// When it goes out at the latest, by the monotonic clock.
     due: Option<Duration>,
 }
 
-impl Outbox {
-    fn put(&mut self, records: Vec<Record>, job: Option<Job<Target>>, now: Duration) {
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self { records: Vec::new(), jobs: Vec::new(), commits: 0, due: None }
+    }
+}
+
+impl<T> Outbox<T> {
+    pub(super) fn put(&mut self, records: Vec<Record>, job: Option<Job<T>>, now: Duration) {
         self.records.extend(records);
         self.jobs.extend(job);
         self.commits += 1;
         self.due.get_or_insert(now + GATHER);
     }
 
-    fn is_ripe(&self, now: Duration) -> bool {
+    pub(super) fn is_ripe(&self, now: Duration) -> bool {
         !self.jobs.is_empty() || self.records.len() >= GATHERED_MAX || self.due.is_some_and(|due| due <= now)
     }
 
-    fn send(&mut self, entries: &Sender<Entry<Target>>) {
+    /// What is to be committed now, if anything.
+    pub(super) fn take(&mut self) -> Option<Entry<T>> {
         let Self { records, jobs, commits, .. } = std::mem::take(self);
-        if commits > 0 {
-            let then = if jobs.is_empty() { Then::Nothing } else { Then::Send(jobs) };
-            let _ = entries.send(Entry { commits, ..Entry::new(records, then) });
+        let then = if jobs.is_empty() { Then::Nothing } else { Then::Send(jobs) };
+        (commits > 0).then(|| Entry { commits, ..Entry::new(records, then) })
+    }
+
+    /// A pause by the receiver: it goes to the committer behind everything that was gathered.
+    pub(super) fn pause(sub: SubId, reason: String, records: Vec<Record>) -> Entry<T> {
+        Entry { commits: 1, ..Entry::new(records, Then::Lanes(vec![LaneCommand::Pause { sub, reason }])) }
+    }
+
+    fn send(&mut self, entries: &Sender<Entry<T>>) {
+        if let Some(entry) = self.take() {
+            let _ = entries.send(entry);
         }
     }
 }
@@ -62,7 +77,7 @@ pub(super) fn schedule(
     reads: &Sender<ReadRequest>,
 ) {
     let clock = &*shared.clock;
-    let mut outbox = Outbox::default();
+    let mut outbox = Outbox::<Target>::default();
     let mut steady = SteadyTime::default();
     let mut now = || steady.at(clock.now(), clock.monotonic());
     let mut wake_at = Some(now());
@@ -99,13 +114,17 @@ fn pass_on(
     shared: &Shared,
     pool: &Pool<Job<Target>>,
     reads: &Sender<ReadRequest>,
-    outbox: &mut Outbox,
+    outbox: &mut Outbox<Target>,
 ) -> Option<Timestamp> {
     let (actions, wake_at) = scheduler.run(now);
     for action in actions {
         match action {
             Action::Send(job) => pool.submit(job),
             Action::Commit(records, job) => outbox.put(records, job, shared.clock.monotonic()),
+            Action::Pause { sub, reason, records } => {
+                outbox.send(&shared.entries);
+                let _ = shared.entries.send(Outbox::pause(sub, reason, records));
+            }
             Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                 let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
             }

@@ -17,6 +17,7 @@ use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
 use super::putaway::retain;
 use super::running::EngineError;
+use super::schedule::{Outbox, apply_lanes};
 use super::withdraw::{forget, withdraw};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
@@ -224,8 +225,10 @@ impl Stepped {
         }
         while let Ok(message) = parts.inbox.try_recv() {
             happened = true;
-            if let ToScheduler::Input(input) = message {
-                parts.scheduler.take(input, now, u64::MAX / 2);
+            match message {
+                ToScheduler::Input(input) => parts.scheduler.take(input, now, u64::MAX / 2),
+                ToScheduler::Lanes(commands) => apply_lanes(&mut parts.scheduler, commands, now),
+                ToScheduler::Ask(_) | ToScheduler::Stop => {}
             }
         }
         if !hold {
@@ -248,6 +251,10 @@ impl Stepped {
                     let then = job.map_or(Then::Nothing, |job| Then::Send(vec![job]));
                     let entry = Entry { commits: 1, ..Entry::new(records, then) };
                     committer::commit(&mut parts.state, vec![entry], &parts.outlets).unwrap();
+                }
+                Action::Pause { sub, reason, records } => {
+                    committer::commit(&mut parts.state, vec![Outbox::pause(sub, reason, records)], &parts.outlets)
+                        .unwrap();
                 }
                 Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                     let request = ReadRequest::Log { sub, from, upto, events_max, bytes_max };

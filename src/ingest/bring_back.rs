@@ -87,8 +87,8 @@ impl Ingest {
                 continue;
             }
             let name = segment_name(id, &lines_origin());
-            let (draft, target) = (self.layout.remnants.join(format!(".{name}.new")), self.layout.claimed.join(name));
-            let lines = remnant::lines(&self.files.read(&self.layout.remnants.join(&entry.name))?);
+            let (draft, target) = (self.layout.tmp.join(&name), self.layout.claimed.join(name));
+            let lines = remnant::lines(&self.files.read(&self.layout.remnants.join(&entry.name))?)?;
             ignore_missing(self.files.unlink(&draft))?;
             let mut file = self.files.create(&draft)?;
             let mut at = 0;

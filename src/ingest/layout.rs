@@ -85,7 +85,8 @@ impl Layout {
         if self.spool_id(files).is_none() {
             self.write_spool_id(files, random).map_err(IngestError::layout(self.root.join(".spool-id")))?;
         }
-        for dir in [&self.root, &self.archive] {
+        // An engine that was killed may have left renames behind that a power cut would still undo.
+        for dir in [&self.root, &self.inbox, &self.claimed, &self.archive, &self.remnants, &self.quarantine] {
             files.sync_dir(dir).map_err(IngestError::durability(dir))?;
         }
         Ok(lock)

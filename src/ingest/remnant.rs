@@ -88,67 +88,52 @@ fn checksum(head: &[u8], line: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+fn find(bytes: &[u8], offset: u64) -> io::Result<Option<Vec<u8>>> {
+    for frame in frames(bytes)? {
+        let (at, line) = frame?;
+        if at == offset {
+            return line.map(|line| Some(line.to_vec()));
+        }
+    }
+    Ok(None)
+}
+
+/// Every line of a remnant with its place, by place. Damaged lines are left out.
+pub(super) fn lines(bytes: &[u8]) -> io::Result<Vec<(u64, Vec<u8>)>> {
+    let whole = |frame: io::Result<Frame<'_>>| Some((frame.as_ref().ok()?.0, frame.ok()?.1.ok()?.to_vec()));
+    let mut lines: Vec<_> = frames(bytes)?.filter_map(whole).collect();
+    lines.sort();
+    lines.dedup();
+    Ok(lines)
+}
+
+/// A line's place, and the line if its checksum holds.
+type Frame<'a> = (u64, io::Result<&'a [u8]>);
+
 fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the remnant file is damaged")
 }
 
-/// Every line in order of its place, as far as they read back.
-pub(super) fn lines(bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
-    let Ok(mut rest) = start(bytes) else { return found };
-    while let Ok(Some(next)) = split(rest) {
-        if let Ok(line) = next.line() {
-            found.push((next.offset, line));
+/// The frames of a remnant file, up to the first place where it ends too early.
+fn frames(bytes: &[u8]) -> io::Result<impl Iterator<Item = io::Result<Frame<'_>>>> {
+    let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
+    Ok(std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
         }
-        rest = next.rest;
-    }
-    found.sort();
-    found.dedup_by_key(|(offset, _)| *offset);
-    found
-}
-
-/// One frame, its checksum not yet looked at.
-struct Split<'a> {
-    offset: u64,
-    head: &'a [u8],
-    line: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl Split<'_> {
-    fn line(&self) -> io::Result<Vec<u8>> {
-        let is_whole = u64::from(checksum(&self.head[..12], self.line)) == number(&self.head[12..16]);
-        if is_whole { Ok(self.line.to_vec()) } else { Err(damaged()) }
-    }
-}
-
-fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0u64, |value, &byte| (value << 8) | u64::from(byte))
-}
-
-fn start(bytes: &[u8]) -> io::Result<&[u8]> {
-    bytes.strip_prefix(MAGIC).ok_or_else(damaged)
-}
-
-fn split(bytes: &[u8]) -> io::Result<Option<Split<'_>>> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let (head, after) = bytes.split_at_checked(HEADER).ok_or_else(damaged)?;
-    let len = usize::try_from(number(&head[8..12])).map_err(|_| damaged())?;
-    let (line, rest) = after.split_at_checked(len).ok_or_else(damaged)?;
-    Ok(Some(Split { offset: number(&head[..8]), head, line, rest }))
-}
-
-fn find(bytes: &[u8], offset: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut rest = start(bytes)?;
-    while let Some(next) = split(rest)? {
-        if next.offset == offset {
-            return next.line().map(Some);
-        }
-        rest = next.rest;
-    }
-    Ok(None)
+        let number = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |value, &byte| (value << 8) | u64::from(byte));
+        let cut = rest.split_at_checked(HEADER).and_then(|(head, after)| {
+            let len = usize::try_from(number(&head[8..12])).ok()?;
+            after.split_at_checked(len).map(|(line, next)| (head, line, next))
+        });
+        let Some((head, line, next)) = cut else {
+            rest = &[];
+            return Some(Err(damaged()));
+        };
+        rest = next;
+        let is_whole = u64::from(checksum(&head[..12], line)) == number(&head[12..16]);
+        Some(Ok((number(&head[..8]), if is_whole { Ok(line) } else { Err(damaged()) })))
+    }))
 }
 
 #[cfg(test)]

@@ -195,9 +195,14 @@ impl Journal {
         file_bytes_max: u64,
     ) -> Result<Self, JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
+        // An engine that was killed may not have come to it.
+        files.sync_dir(dir).map_err(io_error("sync", dir))?;
         let current = match resume.current {
             Some((path, len)) => {
-                Some(Current { file: files.append_to(&path).map_err(io_error("open", &path))?, path, len })
+                let mut file = files.append_to(&path).map_err(io_error("open", &path))?;
+                // Its end may have been written by an engine that was killed before it could sync it.
+                file.sync_data().map_err(io_error("sync", &path))?;
+                Some(Current { path, file, len })
             }
             None => None,
         };
