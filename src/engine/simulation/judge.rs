@@ -275,7 +275,8 @@ impl Judge {
     pub fn at_rest(&self, rows: &[HashMap<String, (u32, bool)>], quarantine: &str) -> Result<(), String> {
         for (id, line) in self.lines.iter().filter(|(_, line)| line.sure) {
             if !line.is_event {
-                if !quarantine.contains(&line.text) && !(self.drops && line.taken == 0) {
+                let dropped = self.drops && line.taken == 0;
+                if !dropped && !quarantine.contains(&line.text) {
                     return Err(format!("the rejected line {id} is not in quarantine"));
                 }
                 continue;

@@ -131,7 +131,7 @@ impl Machine {
             retention_size: setting.retention_size,
             ..IngestSettings::new(spool())
         };
-        let Booted { state, ingest, log, scheduler, routing, begins } =
+        let Booted { state, ingest, log, scheduler, routing, begins, .. } =
             boot((state, &opened), settings, files, wanted, setting.workers, now).map_err(|error| text(&error))?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, loose) = unbounded();

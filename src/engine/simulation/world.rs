@@ -281,7 +281,7 @@ impl World {
                 if opened.rebuilt.is_some() {
                     self.judge.reach("view rebuilt");
                 }
-                if !opened.damage.is_empty() || opened.lost > 0 {
+                if opened.forgot && !opened.fresh {
                     return Err(format!("the journal is damaged: {opened:?}"));
                 }
                 self.judge.reach("started");
