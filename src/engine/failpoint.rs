@@ -1,5 +1,5 @@
 //! Faults on demand, for tests of the whole program; not in release builds. `SPOOLHOOK_FAIL=committer:panic` lets that thread
-//! panic at its tenth round, `scheduler:hang` has it stand still.
+//! panic after three rounds, `scheduler:hang` has it stand still.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crossbeam_channel::never;
 
 /// Rounds that go well, so that the fault meets a thread at work.
-const ROUNDS: u32 = 10;
+const ROUNDS: u32 = 3;
 
 static WANTED: LazyLock<Option<(String, String)>> = LazyLock::new(|| {
     let text = std::env::var("SPOOLHOOK_FAIL").ok()?;
