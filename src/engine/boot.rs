@@ -88,7 +88,8 @@ pub(super) fn boot<T>(
 
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
-    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
+    let begins = now.max(last_known(&ledger));
+    let plan = plan(&ledger, wanted, &HashSet::new(), begins, &past).map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
     let (tail, barrier) = {
@@ -96,7 +97,6 @@ pub(super) fn boot<T>(
         (ledger.next_seq, ledger.barrier)
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
-    let begins = now.max(last_known(&ledger));
     apply_lanes(&mut scheduler, plan.lanes, begins);
     Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, begins, notices })
 }
