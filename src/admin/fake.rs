@@ -172,7 +172,10 @@ impl Control for FakeEngine {
     }
 
     fn readiness(&self) -> Readiness {
-        Readiness { ready: false, checks: vec![Check { name: "spool".into(), ok: false }] }
+        Readiness {
+            ready: false,
+            checks: vec![Check { name: "spool".into(), ok: false, reason: Some("it cannot be listed".into()) }],
+        }
     }
 
     fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError> {

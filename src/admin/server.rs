@@ -122,6 +122,11 @@ impl Admin {
         self.tcp
     }
 
+    /// Whether its thread still turns.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Stops listening, gives open exchanges a moment, ends the thread and removes the socket file.
     pub fn stop(self) {
         drop(self);

@@ -16,6 +16,8 @@ pub enum ExitKind {
     BadData = 65,
     /// EX_UNAVAILABLE: the engine cannot be reached.
     Unreachable = 69,
+    /// EX_SOFTWARE: a thread panicked or hangs.
+    Internal = 70,
     /// EX_IOERR.
     Io = 74,
     /// EX_NOPERM.

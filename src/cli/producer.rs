@@ -60,6 +60,12 @@ fn one_line(name: &str, text: &str) -> Result<String, CliError> {
 /// Writes `line` as the file `in/<name>.ndjson` of the spool. `durable` makes file and name survive a power cut before
 /// this returns.
 pub fn write(spool: &Path, name: &str, line: &str, durable: bool) -> Result<PathBuf, CliError> {
+    let sign = spool.join("BACKPRESSURE");
+    if OsFiles.stat(&sign).is_ok() {
+        let message = format!("the engine asks producers to wait: {} is there", sign.display());
+        let fault = CliError::new(ExitKind::Io, message);
+        return Err(fault.help("its disk is nearly full; free some space, or try again later: spoolhook status"));
+    }
     let staged = spool.join("tmp").join(format!("{name}.ndjson"));
     let placed = spool.join("in").join(format!("{name}.ndjson"));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&staged).map_err(|error| {

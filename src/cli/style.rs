@@ -29,8 +29,8 @@ pub fn paint(tone: Tone, text: &str) -> String {
 pub fn tone_of(word: &str) -> Tone {
     match word {
         "active" | "running" | "delivered" | "success" => Tone::Good,
-        "paused" | "pending" | "stopping" | "cancelled" | "expired" => Tone::Warn,
-        "failing" | "failed" | "unknown" | "stopped" => Tone::Bad,
+        "degraded" | "paused" | "pending" | "stopping" | "cancelled" | "expired" => Tone::Warn,
+        "failing" | "failed" | "unknown" | "stopped" | "waiting" => Tone::Bad,
         "disabled" => Tone::Dim,
         _ => Tone::Plain,
     }

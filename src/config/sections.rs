@@ -61,8 +61,9 @@ fn log(mut table: Table<'_>, report: &mut Report<'_>) -> Option<LogConfig> {
 
 pub(super) fn state(mut table: Table<'_>, base: &Path, report: &mut Report<'_>) -> StateConfig {
     let dir = table.take("dir").and_then(|field| field.path(report)).unwrap_or_else(|| base.join("state"));
+    let reserve = table.take("reserve").and_then(|field| field.size(0..=1 << 50, report));
     table.finish(report);
-    StateConfig { dir }
+    StateConfig { dir, reserve }
 }
 
 /// `sun_path` of unix(7), less its NUL.

@@ -66,6 +66,8 @@ pub struct LogConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateConfig {
     pub dir: PathBuf,
+    /// Bytes kept free on the file systems of the state and of the spool; without it, a share of each.
+    pub reserve: Option<u64>,
 }
 
 /// `[admin]`: REST, dashboard and metrics.

@@ -26,6 +26,8 @@ pub(super) struct Booted<T> {
     pub routing: Routing,
     /// What was found missing or damaged, and what was done about it, in sentences.
     pub notices: Vec<String>,
+    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
+    pub begins: Timestamp,
 }
 
 /// Makes the parts from the open state and the spool. `wanted` are the configured subscriptions.
@@ -94,8 +96,9 @@ pub(super) fn boot<T>(
         (ledger.next_seq, ledger.barrier)
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
-    apply_lanes(&mut scheduler, plan.lanes, now);
-    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices })
+    let begins = now.max(last_known(&ledger));
+    apply_lanes(&mut scheduler, plan.lanes, begins);
+    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices, begins })
 }
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
@@ -107,4 +110,10 @@ fn resume(ledger: &Ledger) -> Result<Resume, String> {
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
     let last_segment = consumed.keys().max().copied();
     Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, lost: None })
+}
+
+/// The latest moment at which something happened, as far as the books know.
+fn last_known(ledger: &Ledger) -> Timestamp {
+    let attempts = ledger.lanes.values().flat_map(|lane| [lane.counters.last_success_at, lane.counters.last_error_at]);
+    attempts.chain([ledger.extents.last_seen()]).flatten().max().unwrap_or_default()
 }

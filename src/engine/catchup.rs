@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::messages::Doubt;
+use super::doubt::{Cause, Doubt};
 use crate::dispatch::{Input, Parked};
 use crate::ingest::{LogReader, ReadError};
 use crate::model::{Event, Extent, SegmentId, Seq, SubId, Timestamp};
@@ -33,8 +33,10 @@ impl EraFilters {
         if let Some(filter) = self.0.get(&(sub, era.from_seq)) {
             return Ok(Some(filter.clone()));
         }
-        let filter = CompiledFilter::compile(&era.filter)
-            .map_err(|error| Doubt(format!("the stored filter of subscription {} does not compile: {error}", sub.0)))?;
+        let filter = CompiledFilter::compile(&era.filter).map_err(|error| {
+            let reason = format!("the stored filter of subscription {} does not compile: {error}", sub.0);
+            Doubt { reason, cause: Cause::Io }
+        })?;
         let filter = Arc::new(filter);
         self.0.insert((sub, era.from_seq), filter.clone());
         Ok(Some(filter))
@@ -130,8 +132,7 @@ impl CatchUp {
         let mut next = from;
         let (mut bytes, mut examined) = (0, 0);
         'stretches: while next < upto {
-            let stretch = self.decoded.at(next, &self.state, &self.log).map_err(|error| Doubt(error.to_string()))?;
-            let Some(stretch) = stretch else {
+            let Some(stretch) = self.decoded.at(next, &self.state, &self.log)? else {
                 next = upto;
                 break;
             };
@@ -158,19 +159,18 @@ impl CatchUp {
     }
 
     fn read_due<T>(&mut self, sub: SubId, now: Timestamp, rows_max: usize) -> Result<Input<T>, Doubt> {
-        let doubt = |error: crate::store::ViewError| Doubt(error.to_string());
         let mut rows = Vec::new();
         let mut next_due = None;
         for parked in self.state.view.parked(sub) {
-            let (key, due) = parked.map_err(doubt)?;
+            let (key, due) = parked?;
             if due > now || rows.len() >= rows_max {
                 next_due = Some(due);
                 break;
             }
-            let Some(row) = self.state.view.exception(key).map_err(doubt)? else { continue };
+            let Some(row) = self.state.view.exception(key)? else { continue };
             let event = match self.log.event_at(row.facts.position, key.seq, row.facts.seen) {
                 Ok(event) => event,
-                Err(error @ ReadError::Io { .. }) => return Err(Doubt(error.to_string())),
+                Err(error @ ReadError::Io { .. }) => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
                     None

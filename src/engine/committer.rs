@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::messages::{Doubt, Entry, Then, ToScheduler};
+use super::doubt::Doubt;
+use super::messages::{Entry, Then, ToScheduler};
 use crate::dispatch::{Input, Job};
 use crate::store::{Record, RowNotice, State};
 
@@ -52,7 +53,7 @@ pub fn commit<T>(state: &mut State, mut entries: Vec<Entry<T>>, outlets: &Outlet
         Err(error) => {
             let doubt = Doubt::from(error);
             entries.into_iter().filter_map(|entry| entry.reply).for_each(|reply| {
-                let _ = reply.send(Err(doubt.0.clone()));
+                let _ = reply.send(Err(doubt.reason.clone()));
             });
             return Err(doubt);
         }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
+use super::doubt::Doubt;
 use super::lanes::plan;
-use super::messages::{Doubt, Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
+use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use super::withdraw::withdraw;
 use crate::dispatch::Feed;
-use crate::env::Clock;
-use crate::ingest::{Batch, Ingest, IngestError, LogCursor, LogReader, Next, Problem, SourceStatus};
+use crate::env::{Clock, SteadyTime};
+use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
 use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
@@ -25,6 +26,8 @@ const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 pub struct IntakeStatus {
     pub sources: Vec<SourceStatus>,
     pub problems: Vec<Problem>,
+    /// What is short on disk, while no more is taken than can be delivered.
+    pub shortage: Option<String>,
     /// The last look found nothing to read and nothing that will become readable by waiting.
     pub idle: bool,
     /// Batches taken so far.
@@ -34,6 +37,8 @@ pub struct IntakeStatus {
 /// The intake's ties to the rest of the engine.
 pub struct Links<T> {
     pub clock: Arc<dyn Clock>,
+    /// The time by which the archive ages: setting the clock empties it no more than it keeps it.
+    pub steady: Arc<Mutex<SteadyTime>>,
     pub routing: Arc<Mutex<Routing>>,
     pub status: Arc<Mutex<IntakeStatus>>,
     pub entries: Sender<Entry<T>>,
@@ -41,6 +46,8 @@ pub struct Links<T> {
     #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
     pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
+    /// Told when something may have been removed from the disk.
+    pub removed: Box<dyn Fn() + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
     pub audits: Arc<RwLock<()>>,
 }
@@ -129,7 +136,7 @@ impl<T> Intake<T> {
         }
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
-        let tick = self.ingest.tick(now).map_err(|error| Doubt(error.to_string()))?;
+        let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
         for batch in tick.batches {
@@ -145,6 +152,7 @@ impl<T> Intake<T> {
         }
         {
             let mut status = lock(&self.links.status);
+            status.shortage = self.ingest.shortage().map(str::to_owned);
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
         }
@@ -178,14 +186,13 @@ impl<T> Intake<T> {
         if !self.barrier() {
             return Ok(());
         }
-        let now = self.links.clock.now();
-        let doubt = |error: IngestError| Doubt(error.to_string());
+        let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
         let settled_below = self.state.ledger().settled_below();
         // The rows of what was settled have reached the view once the committer has come this far.
         if !self.barrier() {
             return Ok(());
         }
-        self.ingest.retire(settled_below, now).map_err(doubt)?;
+        self.ingest.retire(settled_below, now)?;
         self.retain(settled_below, now)?;
         let mut status = lock(&self.links.status);
         status.sources = self.ingest.sources();
@@ -200,6 +207,7 @@ impl<T> Intake<T> {
         let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         let (cancelled, gone) = withdraw(&self.state, self.ingest.retention_age(), now)?;
         records.extend(cancelled);
+        (self.links.removed)();
         if !records.is_empty() {
             self.running.retain(|sub| !gone.contains(sub));
             let lanes = gone.into_iter().map(LaneCommand::Forget).collect();

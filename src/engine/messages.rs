@@ -9,7 +9,7 @@ use crate::config::Retention;
 use crate::dispatch::{Feed, Input, Job, LaneStart, Scheduler};
 use crate::model::{SubId, Subscription, Timestamp};
 use crate::routing::Router;
-use crate::store::{Record, State, StateError};
+use crate::store::{Record, State};
 
 /// What happens once an entry's records are durable.
 pub enum Then<T> {
@@ -91,14 +91,4 @@ pub struct Routing {
     pub router: Arc<Router>,
     /// The settings behind each number.
     pub subscriptions: Arc<HashMap<SubId, Arc<Subscription>>>,
-}
-
-/// Durability is in doubt: the sentence that says why.
-#[derive(Clone, Debug)]
-pub struct Doubt(pub String);
-
-impl From<StateError> for Doubt {
-    fn from(error: StateError) -> Self {
-        Self(error.to_string())
-    }
 }

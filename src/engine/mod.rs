@@ -7,8 +7,9 @@
 //!                          +-------- outcomes ---+<-------------------+
 //! ```
 //!
-//! Every thread is a loop around a `step` that others can call too. When durability is in doubt the line stops: the first
-//! doubt ends the engine, and it says why.
+//! Every thread is a loop around a `step` that others can call too. When durability is in doubt the line stops, and it says
+//! why. If the cause may pass (a full disk, no file descriptors left), everything is taken down and built again from disk
+//! once it has; anything else ends the process.
 
 pub mod audit;
 mod boot;
@@ -17,6 +18,10 @@ mod committer;
 mod control;
 #[cfg(test)]
 mod damage;
+mod desk;
+mod doubt;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod intake;
 mod lanes;
 mod mend;
@@ -25,6 +30,7 @@ mod pool;
 mod putaway;
 #[cfg(test)]
 mod retention_tests;
+mod room;
 mod running;
 mod schedule;
 #[cfg(test)]
@@ -32,10 +38,14 @@ mod simulation;
 mod start;
 #[cfg(test)]
 mod stepped;
+mod supervise;
 mod target;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watchdog;
 mod withdraw;
 
-pub use running::{Engine, EngineError, Stop};
+pub use doubt::{Cause, Doubt};
+pub use running::{Engine, EngineError};
+pub use supervise::{Order, Supervisor};

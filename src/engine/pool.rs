@@ -41,6 +41,9 @@ impl<J: Send + 'static> Pool<J> {
     /// Hands in a job. The caller bounds how many are under way.
     pub fn submit(&self, job: J) {
         let mut queue = self.shared.lock();
+        if queue.closed {
+            return;
+        }
         queue.jobs.push_back(job);
         if queue.idle > queue.called {
             queue.called += 1;
@@ -65,14 +68,30 @@ impl<J: Send + 'static> Pool<J> {
         }
     }
 
-    /// Waits until every job is done.
-    pub fn finish(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.filled.notify_all();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            let _ = thread.join();
+    /// Starts a worker for jobs that wait although none could be started when they came.
+    pub fn mend(&self) {
+        let queue = self.shared.lock();
+        let is_short = queue.jobs.len() > queue.called;
+        drop(queue);
+        if is_short {
+            self.grow();
         }
+    }
+
+    /// Takes no more jobs and drops those that nobody has begun. Workers end with what they do now.
+    pub fn close(&self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.shared.filled.notify_all();
+    }
+
+    /// Whether every worker has ended; only after `close`.
+    pub fn has_ended(&self) -> bool {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.is_empty()
     }
 }
 
@@ -114,12 +133,17 @@ mod tests {
     fn every_job_runs_and_the_pool_stays_small() {
         let done = Arc::new(AtomicUsize::new(0));
         let count = done.clone();
-        let mut pool = Pool::new(3, move |amount: usize| {
+        let pool = Pool::new(3, move |amount: usize| {
             count.fetch_add(amount, Ordering::SeqCst);
         });
         (1..=100).for_each(|amount| pool.submit(amount));
         assert!((1..=3).contains(&pool.threads.lock().unwrap().len()));
-        pool.finish();
-        assert_eq!(done.load(Ordering::SeqCst), 5050);
+        while done.load(Ordering::SeqCst) < 5050 {
+            thread::yield_now();
+        }
+        pool.close();
+        while !pool.has_ended() {
+            thread::yield_now();
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use super::messages::Doubt;
+use super::doubt::Doubt;
 use crate::ingest::Ingest;
 use crate::model::{Seq, Timestamp};
 use crate::store::{Record, StateReader};
@@ -24,13 +24,13 @@ pub fn retain(
         _ if unread().contains(&segment) => None,
         Ok(offsets) => Some(offsets),
         Err(error) => {
-            failed.borrow_mut().get_or_insert(error.to_string());
+            failed.borrow_mut().get_or_insert(error.into());
             None
         }
     };
-    let purged = ingest.retain(now, &needed).map_err(|error| Doubt(error.to_string()))?;
+    let purged = ingest.retain(now, &needed)?;
     match failed.into_inner() {
-        Some(reason) => Err(Doubt(reason)),
+        Some(doubt) => Err(doubt),
         None => Ok(purged.into_iter().map(|segment| Record::Purged { segment, at: now }).collect()),
     }
 }

@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::desk::Front;
+use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::room::Room;
 use super::target::{Target, targets, transport};
-use crate::admin::{Admin, LiveHub};
+use super::watch::HouseOrder;
+use super::watchdog::Pulses;
+use crate::admin::LiveHub;
 use crate::config::Config;
 use crate::dispatch::{Job, Scheduler};
-use crate::env::Clock;
+use crate::env::{Clock, SteadyTime};
 use crate::http::UreqTransport;
 use crate::ingest::LogReader;
 use crate::model::Timestamp;
@@ -22,6 +27,8 @@ use crate::store::{Record, StateReader};
 
 /// How long a stop waits for requests that are on their way.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Requests whose outcome nobody can record any more get this long before their connections are cut, and again to end.
+const CUT_SHORT: Duration = Duration::from_secs(2);
 /// A retry that is due within this time is waited for before the engine counts as idle.
 const SOON: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
@@ -39,17 +46,14 @@ pub enum EngineError {
     Network(#[from] crate::http::NetworkError),
     #[error("{0}")]
     Setup(String),
-    #[error("the engine stopped because durability is in doubt: {0}")]
-    Doubt(String),
+    #[error("{}", .0.reason)]
+    Doubt(Doubt),
     #[error("start the thread \"{name}\": {source}")]
     Thread { name: &'static str, source: std::io::Error },
-}
-
-/// Why the engine ends.
-#[derive(Clone, Debug)]
-pub enum Stop {
-    /// A thread met something after which nothing may be believed.
-    Doubt(String),
+    #[error(
+        "the thread \"{thread}\" has not moved for {seconds} s; if the disk is well, this is a bug, please report it"
+    )]
+    Stuck { thread: &'static str, seconds: u64 },
 }
 
 /// What the engine's threads and those who look at it share.
@@ -61,13 +65,17 @@ pub(super) struct Shared {
     /// What the start found damaged or missing.
     pub notices: Vec<String>,
     pub clock: Arc<dyn Clock>,
+    /// The time by which retries are due.
+    pub steady: Arc<Mutex<SteadyTime>>,
     /// Replaced when the network settings change.
     pub transport: RwLock<Arc<UreqTransport>>,
     pub state: StateReader,
     pub log: Arc<LogReader>,
     pub routing: Arc<Mutex<Routing>>,
     pub intake_status: Arc<Mutex<IntakeStatus>>,
-    pub doubt: Mutex<Option<String>>,
+    pub doubt: Mutex<Option<Doubt>>,
+    pub pulses: Pulses,
+    pub room: Room,
     pub live: LiveHub,
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,
@@ -91,6 +99,11 @@ impl Shared {
 
     pub fn transport(&self) -> Arc<UreqTransport> {
         self.transport.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The time as the schedules see it; it takes no part in steps of the wall clock.
+    pub fn schedule_now(&self) -> Timestamp {
+        lock(&self.steady).at(self.clock.now(), self.clock.monotonic())
     }
 
     /// Asks the scheduler thread for a value; `None` when it has stopped.
@@ -138,11 +151,8 @@ impl Shared {
         if !before.idle || self.commit(Vec::new(), Then::Nothing).is_err() {
             return false;
         }
-        let clock = self.clock.clone();
-        let drained = self.ask(move |scheduler| {
-            let now = clock.now();
-            scheduler.drained(now, now.plus(SOON))
-        });
+        let now = self.schedule_now();
+        let drained = self.ask(move |scheduler| scheduler.drained(now, now.plus(SOON)));
         let drained = drained.unwrap_or(false);
         let after = lock(&self.intake_status);
         drained && after.idle && after.batches == before.batches
@@ -156,48 +166,71 @@ pub(super) struct Threads {
     pub scheduler: JoinHandle<()>,
     pub catchup: JoinHandle<()>,
     pub house: JoinHandle<()>,
-    pub stop_house: Sender<()>,
+    pub house_orders: Sender<HouseOrder>,
+}
+
+/// What runs behind the desk.
+pub(super) struct Parts {
+    pub shared: Arc<Shared>,
+    pub threads: Threads,
+    pub pool: Arc<Pool<Job<Target>>>,
+    pub stops: Receiver<Doubt>,
+    /// Kept while the engine runs, so that notifications go on.
+    pub _watch: crate::ingest::Watch,
 }
 
 /// A running engine.
 pub struct Engine {
-    pub(super) shared: Arc<Shared>,
-    pub(super) threads: Threads,
-    pub(super) pool: Arc<Pool<Job<Target>>>,
-    pub(super) admin: Option<Admin>,
-    pub(super) stops: Receiver<Stop>,
-    /// Kept while the engine runs, so that notifications go on.
-    pub(super) _watch: Option<crate::ingest::Watch>,
+    pub(super) parts: Parts,
+    pub(super) front: Front,
 }
 
 impl Engine {
-    /// Tells when a thread stopped in doubt.
-    pub fn stops(&self) -> &Receiver<Stop> {
-        &self.stops
+    /// Tells when a thread met something after which nothing may be believed.
+    pub fn stops(&self) -> &Receiver<Doubt> {
+        &self.parts.stops
     }
 
     /// Nothing is left to read, and nothing that could be sent within the next ten seconds: a retry that is due later
     /// is for another run.
     pub fn is_idle(&self) -> bool {
-        self.shared.idle()
+        self.parts.shared.idle()
     }
 
-    /// Loads the configuration again; see `Control::reload`.
-    pub fn reload(&self) -> crate::admin::api::ReloadReport {
-        super::control::reload(&self.shared)
+    /// Has the configuration loaded again; the result is logged.
+    pub fn reload(&self) {
+        let _ = self.parts.threads.house_orders.send(HouseOrder::Reload);
     }
 
     /// Reads no more, lets what is on its way end (ten seconds at most), makes everything durable and stops.
     pub fn stop(self) -> Result<(), EngineError> {
-        let Self { shared, threads, pool, admin, .. } = self;
-        drop(admin);
-        let _ = threads.stop_house.send(());
+        let Self { parts, front } = self;
+        drop(front);
+        match parts.end().1 {
+            None => Ok(()),
+            Some(doubt) => Err(EngineError::Doubt(doubt)),
+        }
+    }
+}
+
+fn poll() {
+    let (_never, wait) = bounded::<()>(0);
+    let _ = wait.recv_timeout(POLL);
+}
+
+impl Parts {
+    /// Ends every thread, sooner or later in that order: who reads, who sends, who records. What is on its way is waited
+    /// for as long as its outcome can still be recorded. Returns what the threads shared, and why they were in doubt.
+    pub fn end(self) -> (Arc<Shared>, Option<Doubt>) {
+        let Self { shared, threads, pool, .. } = self;
+        let _ = threads.house_orders.send(HouseOrder::Stop);
         let _ = threads.house.join();
         let _ = shared.intake.send(ToIntake::Stop);
         let _ = threads.intake.join();
         let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));
         let deadline = shared.clock.monotonic() + DRAIN;
-        let busy = || lock(&shared.doubt).is_none() && shared.ask(|scheduler| !scheduler.is_quiet()).unwrap_or(false);
+        let records = || !threads.committer.is_finished() && !threads.scheduler.is_finished();
+        let busy = || records() && shared.ask(|scheduler| !scheduler.is_quiet()).unwrap_or(false);
         let mut interrupted = false;
         while busy() {
             if shared.clock.monotonic() > deadline && !interrupted {
@@ -206,20 +239,22 @@ impl Engine {
             } else if shared.clock.monotonic() > deadline + DRAIN {
                 break;
             }
-            let (_never, wait) = bounded::<()>(0);
-            let _ = wait.recv_timeout(POLL);
+            poll();
         }
         let _ = shared.scheduler.send(ToScheduler::Stop);
         let _ = threads.scheduler.join();
         let _ = threads.catchup.join();
         let _ = shared.entries.send(Entry::new(Vec::new(), Then::Stop));
         let _ = threads.committer.join();
-        if let Some(mut pool) = Arc::into_inner(pool) {
-            pool.finish();
+        pool.close();
+        let deadline = shared.clock.monotonic() + CUT_SHORT;
+        while !pool.has_ended() && shared.clock.monotonic() < deadline + CUT_SHORT {
+            if shared.clock.monotonic() > deadline {
+                shared.transport().shut_down();
+            }
+            poll();
         }
-        match lock(&shared.doubt).take() {
-            None => Ok(()),
-            Some(reason) => Err(EngineError::Doubt(reason)),
-        }
+        let doubt = lock(&shared.doubt).clone();
+        (shared, doubt)
     }
 }

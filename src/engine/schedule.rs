@@ -10,8 +10,8 @@ use super::messages::{Entry, LaneCommand, Then, ToScheduler};
 use super::pool::Pool;
 use super::running::Shared;
 use super::target::Target;
+use super::watchdog::{BEAT, Who};
 use crate::dispatch::{Action, Job, Scheduler};
-use crate::env::SteadyTime;
 use crate::model::{SubId, Timestamp};
 use crate::store::Record;
 
@@ -78,16 +78,14 @@ pub(super) fn schedule(
 ) {
     let clock = &*shared.clock;
     let mut outbox = Outbox::<Target>::default();
-    let mut steady = SteadyTime::default();
-    let mut now = || steady.at(clock.now(), clock.monotonic());
+    let now = || shared.schedule_now();
     let mut wake_at = Some(now());
     loop {
         let lanes_wait = wake_at.map(|at| at.since(now()));
         let outbox_wait = outbox.due.map(|due| due.saturating_sub(clock.monotonic()));
-        let first = match lanes_wait.into_iter().chain(outbox_wait).min() {
-            Some(wait) => inbox.recv_timeout(wait).ok(),
-            None => inbox.recv().ok(),
-        };
+        let wait = lanes_wait.into_iter().chain(outbox_wait).fold(BEAT, Duration::min);
+        let first = inbox.recv_timeout(wait).ok();
+        shared.pulses.beat(Who::Scheduler);
         for message in first.into_iter().chain(inbox.try_iter().take(INPUTS_AT_ONCE)) {
             match message {
                 ToScheduler::Input(input) => scheduler.take(input, now(), fastrand::u64(..)),

@@ -5,36 +5,38 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::boot::{Booted, boot};
 use super::catchup::CatchUp;
 use super::committer::{self, Outlets};
-use super::control::Panel;
+use super::desk::Front;
+use super::doubt::Doubt;
 use super::intake::{Intake, IntakeStatus, Links};
-use super::messages::{Doubt, LaneCommand, ToScheduler};
+use super::messages::{LaneCommand, ToScheduler};
 use super::pool::Pool;
-use super::running::{Engine, EngineError, Shared, Stop, Threads, lock};
+use super::room::Room;
+use super::running::{Engine, EngineError, Parts, Shared, Threads, lock};
 use super::schedule::schedule;
 use super::target::{Target, targets, transport};
 use super::watch;
-use crate::admin::{self, Listen, LiveHub};
+use super::watchdog::{BEAT, Pulses, Who};
 use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
-use crate::env::{Clock, Files, OsFiles, SystemClock, ignore_lease_signal};
+use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
 use crate::store::State;
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
-/// Attempts that a slow watcher may lag behind.
-const LIVE_LINES: usize = 1024;
 
 fn ingest_settings(config: &Config) -> IngestSettings {
     let mut settings = IngestSettings::new(&config.spool.dir);
     settings.max_line = usize::try_from(config.spool.max_line).unwrap_or(usize::MAX);
     settings.retention_age = config.spool.retention.age;
     settings.retention_size = config.spool.retention.size;
+    settings.reserve = config.state.reserve;
+    settings.beside = vec![config.state.dir.clone()];
     settings.logs = config
         .logs
         .iter()
@@ -58,10 +60,39 @@ fn report(notices: &[String]) {
     }
 }
 
+/// Threads of our own and of the libraries beneath us that a start needs.
+const THREADS: usize = 16;
+
+/// Starts threads and ends them again. Some of the libraries wait for ever, or panic, when they cannot have theirs.
+fn try_threads() -> Result<(), EngineError> {
+    let (hold, held) = bounded::<()>(0);
+    let start = |_| {
+        let held = held.clone();
+        let wait = move || {
+            let _ = held.recv();
+        };
+        thread::Builder::new().spawn(wait).map_err(|source| EngineError::Thread { name: "trial", source })
+    };
+    let threads: Result<Vec<_>, _> = (0..THREADS).map(start).collect();
+    drop(hold);
+    threads?.into_iter().for_each(|thread| drop(thread.join()));
+    Ok(())
+}
+
 impl Engine {
     /// Starts an engine on the real machine. `config_path` is what a reload loads again.
     pub fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, EngineError> {
+        let mut front = Front::new();
+        let parts = Parts::start(config, config_path, &mut front)?;
+        Ok(Self { parts, front })
+    }
+}
+
+impl Parts {
+    /// Builds an engine from what is on disk and puts it behind `front`.
+    pub fn start(config: Config, config_path: Option<PathBuf>, front: &mut Front) -> Result<Self, EngineError> {
         ignore_lease_signal();
+        try_threads()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files: Arc<dyn Files> = Arc::new(OsFiles);
         let now = clock.now();
@@ -74,7 +105,7 @@ impl Engine {
         let watched = settings.watched_dirs();
         let workers = config.delivery.workers as usize;
         let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
-        let Booted { mut state, ingest, log, scheduler, routing, notices } = booted;
+        let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
         report(&notices[opened.notices.len()..]);
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
@@ -87,6 +118,8 @@ impl Engine {
         let (stop, stops) = unbounded();
         let watch = Watch::start(&watched, wake.clone());
 
+        let steady = SteadyTime::starting(begins, now, clock.monotonic());
+        let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,
             config: RwLock::new(Arc::new(config)),
@@ -94,13 +127,16 @@ impl Engine {
             started_at: now,
             notices,
             clock: clock.clone(),
+            steady: Arc::new(Mutex::new(steady)),
             transport: RwLock::new(transport),
             state: reader.clone(),
             log: log.clone(),
             routing: Arc::new(Mutex::new(routing)),
             intake_status: Arc::new(Mutex::new(IntakeStatus::default())),
             doubt: Mutex::new(None),
-            live: LiveHub::new(LIVE_LINES),
+            pulses: Pulses::default(),
+            room,
+            live: front.live.clone(),
             intake: to_intake,
             entries: to_committer,
             scheduler: to_scheduler,
@@ -109,21 +145,28 @@ impl Engine {
             audits: Arc::default(),
         });
         // Before the first thread: a port in use must not stop an engine that is already sending.
-        let config = shared.config();
-        let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
-        let admin = admin::start(&listen, Arc::new(Panel::new(shared.clone())), shared.live.clone())?;
+        front.listen(&shared.config())?;
+        shared.room.hold();
         let guard = Guard { shared: shared.clone(), stop };
 
         let pool = {
-            let shared = shared.clone();
+            let (shared, guard) = (shared.clone(), guard.clone());
             Arc::new(Pool::new(workers, move |job: Job<Target>| {
                 let report = |ran| {
                     let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
                 };
-                worker::run(job, &*shared.transport(), &*shared.clock, report);
+                let run = || {
+                    #[cfg(debug_assertions)]
+                    super::failpoint::reached("worker");
+                    worker::run(job, &*shared.transport(), &*shared.clock, report)
+                };
+                // An attempt catches its own panics; beyond it nobody knows what became of the job.
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+                    guard.panicked("worker");
+                }
             }))
         };
-        let committer = guard.spawn("committer", {
+        let committer = guard.spawn(Who::Committer, {
             let outlets = Outlets {
                 scheduler: shared.scheduler.clone(),
                 jobs: {
@@ -132,82 +175,106 @@ impl Engine {
                 },
                 observe: super::control::observer(shared.clone()),
             };
+            let shared = shared.clone();
             move || {
-                while committer::step(&mut state, &entries, &outlets)? {}
+                while committer::step(&mut state, &entries, &outlets)? {
+                    shared.pulses.beat(Who::Committer);
+                }
                 Ok(state.checkpoint()?)
             }
         })?;
-        let scheduler = guard.spawn("scheduler", {
+        let scheduler = guard.spawn(Who::Scheduler, {
             let (pool, shared) = (pool.clone(), shared.clone());
             move || {
                 schedule(scheduler, &scheduler_inbox, &shared, &pool, &to_catchup);
                 Ok(())
             }
         })?;
-        let catchup = guard.spawn("catch-up", {
+        let catchup = guard.spawn(Who::CatchUp, {
             let (outcomes, mut catchup) = (shared.scheduler.clone(), CatchUp::new(reader.clone(), log.clone()));
+            let shared = shared.clone();
             move || {
-                for request in requests {
-                    let _ = outcomes.send(ToScheduler::Input(catchup.answer(request)?));
+                loop {
+                    shared.pulses.beat(Who::CatchUp);
+                    match requests.recv_timeout(BEAT) {
+                        Ok(request) => drop(outcomes.send(ToScheduler::Input(catchup.answer(request)?))),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    }
                 }
-                Ok(())
             }
         })?;
-        let intake = guard.spawn("intake", {
+        let intake = guard.spawn(Who::Intake, {
             let links = Links {
                 clock: clock.clone(),
+                steady: shared.steady.clone(),
                 routing: shared.routing.clone(),
                 status: shared.intake_status.clone(),
                 entries: shared.entries.clone(),
                 wake: woken,
                 waker: wake.clone(),
                 requests: intake_inbox,
+                removed: {
+                    let shared = shared.clone();
+                    Box::new(move || shared.room.hold())
+                },
                 audits: shared.audits.clone(),
             };
             let mut intake = Intake::new(ingest, reader, running, links);
+            let shared = shared.clone();
             move || {
                 while let Some(wait) = intake.step()? {
+                    shared.pulses.beat(Who::Intake);
                     intake.wait(wait);
                 }
                 Ok(())
             }
         })?;
-        let (stop_house, house_stop) = bounded(1);
-        let house = guard.spawn("housekeeping", {
+        let (house_orders, orders) = bounded(1);
+        let house = guard.spawn(Who::Housekeeping, {
             let shared = shared.clone();
-            move || watch::keep_house(&shared, &house_stop)
+            move || watch::keep_house(&shared, &orders)
         })?;
 
-        let threads = Threads { intake, committer, scheduler, catchup, house, stop_house };
-        Ok(Self { shared, threads, pool, admin: Some(admin), stops, _watch: Some(watch) })
+        let threads = Threads { intake, committer, scheduler, catchup, house, house_orders };
+        front.desk.open(shared.clone());
+        Ok(Self { shared, threads, pool, stops, _watch: watch })
     }
 }
 
 /// Turns the end of a thread in doubt, or in a panic, into the end of the engine.
+#[derive(Clone)]
 struct Guard {
     shared: Arc<Shared>,
-    stop: Sender<Stop>,
+    stop: Sender<Doubt>,
 }
 
 impl Guard {
     fn spawn(
         &self,
-        name: &'static str,
+        who: Who,
         body: impl FnOnce() -> Result<(), Doubt> + Send + 'static,
     ) -> Result<thread::JoinHandle<()>, EngineError> {
-        let (shared, stop) = (self.shared.clone(), self.stop.clone());
+        let (guard, name) = (self.clone(), who.name());
         let run = move || {
             let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            let doubt = match ended {
-                Ok(Ok(())) => return,
-                Ok(Err(Doubt(reason))) => reason,
-                Err(_) => format!("the thread \"{name}\" panicked; this is a bug, please report it"),
-            };
-            tracing::error!(thread = name, reason = doubt, "the line stops: durability is in doubt");
-            lock(&shared.doubt).get_or_insert(doubt.clone());
-            let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));
-            let _ = stop.send(Stop::Doubt(doubt));
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(doubt)) => guard.doubt(name, doubt),
+                Err(_) => guard.panicked(name),
+            }
         };
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| EngineError::Thread { name, source })
+    }
+
+    fn panicked(&self, name: &str) {
+        self.doubt(name, Doubt::bug(format!("the thread \"{name}\" panicked; this is a bug, please report it")));
+    }
+
+    fn doubt(&self, thread: &str, doubt: Doubt) {
+        tracing::error!(thread, reason = doubt.reason, "the line stops: durability is in doubt");
+        let first = lock(&self.shared.doubt).get_or_insert(doubt).clone();
+        let _ = self.shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));
+        let _ = self.stop.send(first);
     }
 }

@@ -184,7 +184,7 @@ impl Stepped {
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let Booted { state, ingest, log, scheduler, routing, notices } =
+        let Booted { state, ingest, log, scheduler, routing, notices, .. } =
             boot((state, &opened), settings, files, &wanted, 64, now)?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();

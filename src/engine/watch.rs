@@ -9,13 +9,22 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::reload;
-use super::messages::{Doubt, Entry, Then};
+use super::doubt::Doubt;
+use super::messages::{Entry, Then};
 use super::running::Shared;
+use super::watchdog::{BEAT, Who};
 use super::withdraw::forget;
 use crate::model::Timestamp;
 use crate::store::DeliveryKey;
 
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = BEAT;
+
+/// What the housekeeping thread is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HouseOrder {
+    Reload,
+    Stop,
+}
 
 type Marks = BTreeMap<PathBuf, (u64, u64, i64, i64)>;
 
@@ -47,9 +56,9 @@ const ROUNDS_MAX: usize = 20;
 /// Lets history go that is over its limits, and the rows that speak of attempts before `began` or over the age.
 fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
     let history = shared.config().delivery.history;
-    let now = shared.clock.now();
+    let now = shared.schedule_now();
     let before = now.minus(history.age);
-    let over = shared.state.history_over(history.size).map_err(|error| Doubt(error.to_string()))?;
+    let over = shared.state.history_over(history.size)?;
     *began = before.max(over.unwrap_or(*began)).max(*began);
     let _ = shared.entries.send(Entry::new(Vec::new(), Then::Prune { bytes_max: history.size, before }));
     for _ in 0..ROUNDS_MAX {
@@ -70,19 +79,26 @@ fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
 }
 
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
-pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) -> Result<(), Doubt> {
+pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Result<(), Doubt> {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
     let mut began = Timestamp(i64::MIN);
-    while let Err(RecvTimeoutError::Timeout) = stop.recv_timeout(LOOK) {
+    loop {
+        let is_wanted = match orders.recv_timeout(LOOK) {
+            Ok(HouseOrder::Reload) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(HouseOrder::Stop) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        shared.pulses.beat(Who::Housekeeping);
         shared.transport().close_idle();
+        shared.room.hold();
         looks += 1;
         if looks % LOOKS_PER_PRUNE == 0 {
             prune(shared, &mut began)?;
         }
         let seen = marks(shared);
-        if seen != loaded && seen == last {
+        if is_wanted || (seen != loaded && seen == last) {
             let report = reload(shared);
             if report.applied {
                 tracing::info!("{}", report.message);
@@ -93,5 +109,4 @@ pub(super) fn keep_house(shared: &Shared, stop: &Receiver<()>) -> Result<(), Dou
         }
         last = seen;
     }
-    Ok(())
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::messages::Doubt;
+use super::doubt::Doubt;
 use crate::model::{SubId, Timestamp};
-use crate::store::{DeliveryKey, End, ExceptionStatus, LaneState, Origin, Record, StateReader, ViewError};
+use crate::store::{DeliveryKey, End, ExceptionStatus, LaneState, Origin, Record, StateReader};
 
 /// What waits for a subscription that is gone is held at least this long: every attempt that was on its way has ended, and
 /// a configuration that was put back by then loses nothing.
@@ -33,7 +33,7 @@ pub fn withdraw(state: &StateReader, age: Duration, now: Timestamp) -> Result<(V
             done.push(sub);
         }
         for key in parked {
-            let Some(row) = state.view.exception(key).map_err(doubt)? else { continue };
+            let Some(row) = state.view.exception(key)? else { continue };
             let (origin, facts, end) = (Origin::Parked, row.facts, End::Cancelled);
             records.push(Record::Ended { key, origin, facts, end, low, at: now });
         }
@@ -59,7 +59,7 @@ pub fn forget(
                 continue;
             }
             // It may have been replayed before it was reserved.
-            match state.view.exception(key).map_err(doubt)? {
+            match state.view.exception(key)? {
                 Some(row) if is_old(row.status, row.updated) => {
                     records.push(Record::Forgotten { key, was: row.status, at: now });
                 }
@@ -70,10 +70,6 @@ pub fn forget(
     Ok((records, unchanged))
 }
 
-fn doubt(error: ViewError) -> Doubt {
-    Doubt(error.to_string())
-}
-
 /// The first rows of a lane that `wanted` takes, by status and last change.
 fn rows(
     state: &StateReader,
@@ -82,7 +78,7 @@ fn rows(
 ) -> Result<Vec<DeliveryKey>, Doubt> {
     let mut found = Vec::new();
     for row in state.view.exceptions(sub) {
-        let (key, row) = row.map_err(doubt)?;
+        let (key, row) = row?;
         if wanted(row.status, row.updated) {
             found.push(key);
         }

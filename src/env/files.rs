@@ -58,6 +58,15 @@ pub trait ReadFile: Send + Sync {
     fn writers(&self) -> Writers;
 }
 
+/// What is left of a file system, for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    pub free_bytes: u64,
+    pub total_bytes: u64,
+    /// `u64::MAX` where files are not counted.
+    pub free_files: u64,
+}
+
 /// A file that only grows.
 pub trait AppendFile: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
@@ -109,6 +118,20 @@ pub trait Files: Send + Sync {
     fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()>;
     /// Bytes free for us on the file system of `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// What is left on the file system of `path`.
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        Ok(Space { free_bytes: self.free_bytes(path)?, total_bytes: u64::MAX, free_files: u64::MAX })
+    }
+    /// Has the disk hold `len` bytes for what is appended to the file at `path` next; its length stays as it is.
+    fn hold_room(&self, _path: &Path, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+    /// Makes the file at `path` durable and has the kernel forget what it keeps of it in memory, so that the next read
+    /// shows what the disk holds. After a write-back that failed, the kernel shows pages that never reached the disk, and
+    /// a later sync finds nothing to complain about: what is read after a start must not rest on them.
+    fn forget_cached(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
     /// Takes the exclusive lock `path` stands for, creating the file; `WouldBlock` when another process has it.
     fn lock(&self, _path: &Path) -> io::Result<FileLock> {
         Ok(FileLock::unshared())
@@ -255,7 +278,22 @@ impl Files for OsFiles {
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        sys::free_bytes(path)
+        Ok(sys::space(path)?.free_bytes)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        sys::space(path)
+    }
+
+    fn hold_room(&self, path: &Path, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        sys::hold_room(&file, file.metadata()?.len(), len)
+    }
+
+    fn forget_cached(&self, path: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).custom_flags(sys::OPEN_SAFELY).open(path)?;
+        file.sync_data()?;
+        sys::forget_cached(&file)
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {

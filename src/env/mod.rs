@@ -6,5 +6,5 @@ mod files;
 mod sys;
 
 pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
-pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Stat, Writers};
+pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Space, Stat, Writers};
 pub use sys::ignore_lease_signal;

@@ -6,9 +6,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{Advice, CWD, FallocateFlags, RenameFlags};
 
-use super::Writers;
+use super::{Space, Writers};
 
 /// Flags for opening a name that somebody else may have made: no symbolic links, no waiting on a FIFO.
 pub(super) const OPEN_SAFELY: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
@@ -17,9 +17,24 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from)
 }
 
-pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+pub(super) fn space(path: &Path) -> io::Result<Space> {
     let stat = rustix::fs::statvfs(path)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    Ok(Space {
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        // btrfs and others make inodes as they need them and say 0 of 0.
+        free_files: if stat.f_files == 0 { u64::MAX } else { stat.f_favail },
+    })
+}
+
+/// Reserves `len` bytes of disk for `file` from `offset` on, which may lie behind its end.
+pub(super) fn hold_room(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, offset, len).map_err(io::Error::from)
+}
+
+/// Drops the clean pages of `file` from the page cache (posix_fadvise(2), `POSIX_FADV_DONTNEED`).
+pub(super) fn forget_cached(file: &File) -> io::Result<()> {
+    rustix::fs::fadvise(file, 0, None, Advice::DontNeed).map_err(io::Error::from)
 }
 
 /// Takes and drops a read lease. The kernel grants it only while no descriptor and no writable mapping of the file

@@ -2,10 +2,12 @@
 //! nothing warm. What fails here fails before the first request byte.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::never;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, ShutdownHandle};
@@ -150,14 +152,34 @@ fn connect_any(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Fail
         if share < Duration::from_millis(1) {
             return Err(failure(Outcome::TimeoutConnect, format!("{address} did not answer in time")));
         }
-        let connected =
-            TcpStream::connect_timeout(&address, share).and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        match connected {
+        match connect_one(address, share) {
             Ok(stream) => return Ok((stream, address)),
             Err(error) => last = connect_failure(&error, address),
         }
     }
     Err(last)
+}
+
+/// Between two tries to get a file descriptor.
+const NEXT_TRY: Duration = Duration::from_millis(50);
+
+/// Connects. While no file descriptor is left, which says nothing about the endpoint, it waits for one.
+fn connect_one(address: SocketAddr, at_most: Duration) -> io::Result<TcpStream> {
+    let mut rest = exchange::remaining().saturating_sub(at_most);
+    loop {
+        let left = exchange::remaining().saturating_sub(rest).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Err(error) if is_out_of_descriptors(&error) && left > NEXT_TRY => {
+                let _ = never::<()>().recv_timeout(NEXT_TRY);
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && exchange::resume() => rest = Duration::ZERO,
+            connected => return connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream)),
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 impl fmt::Debug for Dialer {

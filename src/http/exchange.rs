@@ -28,10 +28,23 @@ pub(super) struct Exchange {
     started: Duration,
     deadline: Duration,
     connect_deadline: Duration,
+    /// It was given more time once.
+    resumed: bool,
     phase: Phase,
     pub(super) request_bytes: u64,
     pub(super) remote: Option<SocketAddr>,
 }
+
+impl Exchange {
+    fn present_deadline(&self) -> Duration {
+        if self.phase < Phase::Sending { self.connect_deadline } else { self.deadline }
+    }
+}
+
+/// No wait ends so late while the process runs...
+const STOPPED: Duration = Duration::from_millis(300);
+/// ...and what a transmission gets once it goes on.
+const RESUMED: Duration = Duration::from_secs(1);
 
 thread_local! {
     static CURRENT: RefCell<Option<Exchange>> = const { RefCell::new(None) };
@@ -50,6 +63,7 @@ pub(super) fn begin(clock: &Arc<dyn Clock>, timeout: Duration) {
         started,
         deadline: started.saturating_add(timeout),
         connect_deadline: started.saturating_add(connect_share(timeout)),
+        resumed: false,
         phase: Phase::Resolving,
         request_bytes: 0,
         remote: None,
@@ -71,11 +85,22 @@ fn update(change: impl FnOnce(&mut Exchange)) {
 /// Time left in the present phase; zero when the deadline is over or no transmission is under way.
 pub(super) fn remaining() -> Duration {
     CURRENT.with_borrow(|current| {
-        current.as_ref().map_or(Duration::ZERO, |exchange| {
-            let deadline = if exchange.phase < Phase::Sending { exchange.connect_deadline } else { exchange.deadline };
-            deadline.saturating_sub(exchange.clock.monotonic())
-        })
+        current
+            .as_ref()
+            .map_or(Duration::ZERO, |exchange| exchange.present_deadline().saturating_sub(exchange.clock.monotonic()))
     })
+}
+
+/// Called when the deadline is over. If it is so by much more than a wait can be late, the process was stopped meanwhile
+/// (SIGSTOP), and the answer may have come: a little time, once, to take it. Returns whether there is any.
+pub(super) fn resume() -> bool {
+    update(|exchange| {
+        let now = exchange.clock.monotonic();
+        if now > exchange.present_deadline() + STOPPED && !std::mem::replace(&mut exchange.resumed, true) {
+            (exchange.deadline, exchange.connect_deadline) = (now + RESUMED, now + RESUMED);
+        }
+    });
+    !remaining().is_zero()
 }
 
 pub(super) fn enter(phase: Phase) {
@@ -125,6 +150,21 @@ mod tests {
         let (exchange, elapsed) = finish().unwrap();
         assert_eq!((exchange.request_bytes, elapsed), (7, Duration::from_secs(6)));
         assert_eq!(remaining(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_transmission_that_was_stopped_beyond_its_deadline_gets_a_little_time_once() {
+        let manual = Arc::new(ManualClock::at(Timestamp(0)));
+        let clock: Arc<dyn Clock> = manual.clone();
+        begin(&clock, Duration::from_secs(15));
+        enter(Phase::Waiting);
+        manual.advance(Duration::from_millis(15_100));
+        assert!(!resume(), "a wait that is a little late");
+        manual.advance(Duration::from_secs(3600));
+        assert!(resume());
+        assert_eq!(remaining(), RESUMED);
+        manual.advance(Duration::from_secs(3600));
+        assert!(!resume(), "once");
     }
 
     #[test]

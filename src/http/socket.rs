@@ -46,11 +46,10 @@ impl Socket {
         mut io: impl FnMut(&TcpStream) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
-            let remaining = exchange::remaining();
-            if remaining.is_zero() {
+            if exchange::remaining().is_zero() && !exchange::resume() {
                 return Err(ErrorKind::TimedOut.into());
             }
-            set_timeout(self, round_up(remaining))?;
+            set_timeout(self, round_up(exchange::remaining()).max(Duration::from_millis(10)))?;
             match io(&self.stream) {
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
                 done => return done,

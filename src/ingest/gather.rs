@@ -6,16 +6,61 @@ use super::log::CopyRun;
 use super::seal::SealRules;
 use super::segment::Segment;
 use super::status::ProblemKind;
+use super::stream::Stream;
 use super::tailer::{Ingest, TICK_BYTES, TickState};
 use super::tick::Batch;
-use crate::model::SegmentId;
+use crate::model::{SegmentId, Timestamp};
 
 /// Claims per tick.
 const TICK_CLAIMS: usize = 1024;
+/// Claims at a time while the disk is short.
+const LOW_CLAIMS: usize = 16;
 
 impl Ingest {
-    /// Claims what lies in `in/`, each NAME at most once per `claim_interval`.
-    pub(super) fn claim_waiting(&mut self, tick: &mut TickState) -> Result<(), IngestError> {
+    /// Takes new segments, as many as there is room for.
+    pub(super) fn gather(&mut self, tick: &mut TickState) -> Result<(), IngestError> {
+        self.budget.look(self.files.as_ref(), tick.at);
+        self.ask_to_wait(tick.now);
+        if !self.budget.is_low() {
+            self.quarantine.hold_room(self.settings.reserve != Some(0));
+            self.claim_waiting(TICK_CLAIMS, tick)?;
+            return self.copy_logs(tick);
+        }
+        // What lies in `in/` fills the disk too: when all else is done, taking a little of it makes room.
+        let is_done = |stream: &Stream| stream.segments.is_empty();
+        let is_all_done = self.streams.values().all(is_done) && self.shelf.sealed.is_empty();
+        if is_all_done && self.shelf.archived.is_empty() {
+            self.claim_waiting(LOW_CLAIMS, tick)?;
+        }
+        Ok(())
+    }
+
+    /// Puts up the sign for producers, or takes it down.
+    fn ask_to_wait(&mut self, now: Timestamp) {
+        let is_low = self.budget.is_low();
+        let spool = self.layout.root.clone();
+        if self.is_asking == Some(is_low) {
+            return;
+        }
+        match self.budget.shortage_text() {
+            Some(text) => {
+                tracing::warn!("{text}: producers are asked to wait");
+                self.problems.set(ProblemKind::Space, &spool, text.to_owned(), now);
+            }
+            None => {
+                self.problems.clear(ProblemKind::Space, &spool);
+                if self.is_asking.is_some() {
+                    tracing::info!("there is room on disk again: producers may go on");
+                }
+            }
+        }
+        // On a full disk the sign may not be possible; the state of health tells all the same.
+        let is_done = self.layout.signal_backpressure(self.files.as_ref(), is_low).is_ok();
+        self.is_asking = is_done.then_some(is_low);
+    }
+
+    /// Claims at most so many files of those in `in/`, each NAME at most once per `claim_interval`.
+    fn claim_waiting(&mut self, claims_max: usize, tick: &mut TickState) -> Result<(), IngestError> {
         if self.inbox.waiting.is_empty() {
             match self.inbox.listed {
                 Some(listed) if tick.at < listed + LIST_PAUSE => {
@@ -51,7 +96,7 @@ impl Ingest {
                 self.push_segment(&candidate.stem, segment);
                 claims += 1;
             }
-            if claims == TICK_CLAIMS {
+            if claims == claims_max {
                 break;
             }
         }

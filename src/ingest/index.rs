@@ -32,10 +32,16 @@ impl SegmentIndex {
     /// Forgets a segment, and closes it: a removed file takes its place on the disk as long as it is open.
     pub(super) fn remove(&self, id: SegmentId) {
         self.paths.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.close(id);
+    }
+
+    /// Lets go of a file that was removed.
+    pub(super) fn close(&self, id: SegmentId) {
         self.open_files().retain(|(open, _)| *open != id);
     }
 
-    fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
+    /// The files that are kept open.
+    pub(super) fn open_files(&self) -> MutexGuard<'_, OpenFiles> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

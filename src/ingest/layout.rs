@@ -118,9 +118,14 @@ impl Layout {
         files.create_dirs(&self.inbox, PRODUCERS)
     }
 
+    /// The sign that asks producers to wait.
+    pub(super) fn backpressure(&self) -> PathBuf {
+        self.root.join("BACKPRESSURE")
+    }
+
     /// Sets or clears the sign that asks producers to wait.
     pub(super) fn signal_backpressure(&self, files: &dyn Files, is_on: bool) -> io::Result<()> {
-        let path = self.root.join("BACKPRESSURE");
+        let path = self.backpressure();
         if !is_on {
             return ignore_missing(files.unlink(&path));
         }

@@ -12,6 +12,7 @@
 //! other side of the protocol. What becomes of an event behind the batch is for others.
 
 mod bring_back;
+mod budget;
 mod claim;
 mod error;
 mod framing;
@@ -45,6 +46,7 @@ mod tick;
 mod visit;
 mod watch;
 
+pub use budget::reserve_of;
 pub use error::IngestError;
 pub use framing::{Content, Line, lines};
 pub use log::LogCursor;

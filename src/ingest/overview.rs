@@ -1,7 +1,6 @@
 //! What ingest tells others about itself: troubles, progress, and a way to look events up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
 
 use super::log::LogSource;
@@ -18,10 +17,9 @@ impl Ingest {
         LogReader::sharing(Arc::clone(&self.files), self.layout.clone(), self.index.clone())
     }
 
-    /// Asks producers to wait (or no longer to): the sign they look for is a file in the spool. Reading less is up to
-    /// the caller, who then ticks less.
-    pub fn signal_backpressure(&self, is_on: bool) -> io::Result<()> {
-        self.layout.signal_backpressure(self.files.as_ref(), is_on)
+    /// What is short on disk, while producers are asked to wait because of it.
+    pub fn shortage(&self) -> Option<&str> {
+        self.budget.shortage_text()
     }
 
     /// The greatest segment id ever seen.
@@ -47,7 +45,10 @@ impl Ingest {
                 .iter()
                 .all(|segment| segment.consumed() == segment.len && segment.len > 0 || segment.seal.has_writer)
         };
-        self.inbox.is_empty() && self.streams.values().all(is_read) && self.logs.iter().all(LogSource::is_drained)
+        !self.budget.is_low()
+            && self.inbox.is_empty()
+            && self.streams.values().all(is_read)
+            && self.logs.iter().all(LogSource::is_drained)
     }
 
     /// How far each source is read.

@@ -20,6 +20,8 @@ pub enum ProduceError {
     TooLong { len: usize, max: usize },
     #[error("`{name}` cannot name a spool file; use letters, digits, `.`, `_` and `-`, and no `.` in front")]
     BadName { name: String },
+    #[error("{path} asks producers to wait: the disk is nearly full; try again later, `spoolhook status` tells more", path = path.display())]
+    Backpressure { path: PathBuf },
     /// The event does not count as accepted, though a part of it may be in the file; sending it again is right.
     #[error("cannot write {path}: {source}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
@@ -42,6 +44,7 @@ impl Producer {
     /// An LF goes before it as well as after it, so that a torn line of somebody else cannot take it along.
     pub fn append(&self, name: &str, event: &[u8], durable: bool) -> Result<PathBuf, ProduceError> {
         let line = self.one_line(event)?;
+        self.heed_backpressure()?;
         let path = self.layout.inbox.join(file_name(name)?);
         let write = || {
             let mut file = loop {
@@ -74,6 +77,7 @@ impl Producer {
             bytes.extend_from_slice(&self.one_line(event)?);
             bytes.push(b'\n');
         }
+        self.heed_backpressure()?;
         let (draft, path) = (self.layout.tmp.join(&file_name), self.layout.inbox.join(&file_name));
         let write = || {
             ignore_missing(self.files.unlink(&draft))?;
@@ -85,6 +89,14 @@ impl Producer {
         };
         write().map_err(|source| ProduceError::Io { path: path.clone(), source })?;
         Ok(path)
+    }
+
+    fn heed_backpressure(&self) -> Result<(), ProduceError> {
+        let path = self.layout.backpressure();
+        match self.files.stat(&path) {
+            Ok(_) => Err(ProduceError::Backpressure { path }),
+            Err(_) => Ok(()),
+        }
     }
 
     /// The event as one line. JSON has line ends only between tokens, where a space means the same.

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::env::FileKind;
 use crate::model::{SegmentId, Timestamp};
 
 use super::error::IngestError;
+use super::layout::ignore_missing;
 use super::log::{OrphanSegment, recover};
 use super::names::{Origin, parse_segment_name};
 use super::segment::Segment;
@@ -33,6 +35,9 @@ impl Ingest {
         }
         let mut found = self.list_claimed().map_err(IngestError::layout(&self.layout.claimed))?;
         found.sort_by_key(|found| found.id);
+        for Found { id, path, .. } in &found {
+            self.forget_unfinished(path, resume.consumed.get(id).copied().unwrap_or(0))?;
+        }
         self.recover_logs(&found, resume)?;
         let newest_claimed = found.last().map(|found| found.id);
         for Found { id, path, origin } in found {
@@ -61,6 +66,15 @@ impl Ingest {
             found.push(Found { id, path: self.layout.claimed.join(&entry.name), origin });
         }
         Ok(found)
+    }
+
+    /// What lies behind the last extent is read from disk: a sync of it may have failed, which the kernel tells only once.
+    fn forget_unfinished(&self, path: &Path, consumed: u64) -> Result<(), IngestError> {
+        let has_tail = self.files.stat(path).is_ok_and(|stat| stat.kind == FileKind::Regular && stat.len > consumed);
+        if has_tail {
+            ignore_missing(self.files.forget_cached(path)).map_err(IngestError::durability(path))?;
+        }
+        Ok(())
     }
 
     /// Lets the newest copy of each log file tell where copying goes on.

@@ -1,5 +1,5 @@
-//! The end of archived segments: by age and by size, oldest first. Lines somebody still needs are kept apart first, so
-//! one stuck delivery never holds a whole file.
+//! The end of archived segments: by age and by size, oldest first, and before their time when the disk is short. Lines
+//! somebody still needs are kept apart first, so one stuck delivery never holds a whole file.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -57,18 +57,23 @@ impl Ingest {
     ) -> Result<Vec<SegmentId>, IngestError> {
         let mut given_up = Vec::new();
         let mut dirs = BTreeSet::new();
-        self.unlink_given_up(now, &mut dirs);
+        if !self.shelf.given_up.is_empty() {
+            self.unlink_given_up(now, &mut dirs);
+            self.quarantine.hold_room(self.settings.reserve != Some(0));
+        }
+        let mut given_up_bytes = 0;
         let suspects: Vec<_> = self.shelf.suspects.iter().map(|(id, since)| (*since, *id)).collect();
         for key in suspects {
             self.take_back_if_grown(key, now, &mut dirs);
         }
-        for _ in 0..MAX_REMOVALS {
-            let Some((&key, oldest)) = self.shelf.archived.first_key_value() else {
-                break;
+        let oldest_first: Vec<_> = self.shelf.archived.keys().take(MAX_REMOVALS).copied().collect();
+        for key in oldest_first {
+            let Some(oldest) = self.shelf.archived.get(&key) else {
+                continue;
             };
             let is_over_age = now.since(oldest.since) >= self.settings.retention_age;
             let is_over_size = self.shelf.archived_bytes > self.settings.retention_size;
-            if !is_over_age && !is_over_size {
+            if !is_over_age && !is_over_size && !self.budget.wants_removals(self.files.as_ref(), given_up_bytes) {
                 break;
             }
             if self.take_back_if_grown(key, now, &mut dirs) {
@@ -83,6 +88,7 @@ impl Ingest {
             match self.keep_lines(key.1, &archived, &lines)? {
                 Ok(()) => {
                     self.index.remove(key.1);
+                    given_up_bytes += archived.len;
                     self.shelf.given_up.push(archived);
                     given_up.push(key.1);
                 }
@@ -90,7 +96,7 @@ impl Ingest {
                     let detail = format!("its last lines cannot be kept apart: {error}; it is tried again");
                     self.problems.set(ProblemKind::Unreadable, &archived.path, detail, now);
                     self.shelf.archive(key.1, archived);
-                    break;
+                    // Its remnant may find room once another, which needs none, is gone.
                 }
             }
         }
@@ -126,6 +132,8 @@ impl Ingest {
                     }
                     self.problems.clear(ProblemKind::Unreadable, &archived.path);
                     dirs.extend(archived.path.parent().map(PathBuf::from));
+                    let name = archived.path.file_name().and_then(parse_segment_name);
+                    name.into_iter().for_each(|(id, _)| self.index.close(id));
                 }
                 Err(error) => {
                     let detail = format!("cannot be removed from the archive: {error}; it is tried again");

@@ -22,6 +22,10 @@ pub struct IngestSettings {
     /// Where the kernel does not say who writes: sealed when it did not grow for this long.
     pub seal_idle: Duration,
     pub logs: Vec<LogSettings>,
+    /// Bytes kept free on the file systems of the spool and of `beside`; `None`: a share of each, 0: nothing is kept.
+    pub reserve: Option<u64>,
+    /// Directories beside the spool that become full with it.
+    pub beside: Vec<PathBuf>,
     /// Seed of the random part of segment names.
     pub seed: u64,
 }
@@ -39,6 +43,8 @@ impl IngestSettings {
             seal_grace: Duration::from_secs(1),
             seal_idle: Duration::from_secs(600),
             logs: Vec::new(),
+            reserve: Some(0),
+            beside: Vec::new(),
             seed: fastrand::u64(..),
         }
     }

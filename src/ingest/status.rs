@@ -29,6 +29,8 @@ pub enum ProblemKind {
     LateWrite,
     /// So many bad lines that reading slows down: something else than events is written here.
     Flood,
+    /// The disk is so full that no more is taken than can be delivered.
+    Space,
 }
 
 impl ProblemKind {
@@ -42,6 +44,7 @@ impl ProblemKind {
             ProblemKind::Replaced => "replaced",
             ProblemKind::LateWrite => "late_write",
             ProblemKind::Flood => "flood",
+            ProblemKind::Space => "space",
         }
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::env::{FileLock, Files};
 use crate::model::{SegmentId, Seq, Timestamp};
 
+use super::budget::Budget;
 use super::claim::Inbox;
 use super::error::IngestError;
 use super::index::SegmentIndex;
@@ -31,7 +32,11 @@ const KEPT_BUFFER: usize = 1 << 20;
 /// Streams looked at per tick.
 const TICK_STREAMS: usize = 512;
 
-/// A time that never goes back: the sum of the steps of the wall clock, backward ones left out.
+/// No tick is this late but after the clock was set, or after the process was stopped.
+const STEP_MAX: Duration = Duration::from_secs(60);
+
+/// A time that passes evenly whatever happens to the clock: the sum of the steps of the wall clock, backward ones left out
+/// and large ones cut short.
 #[derive(Default)]
 struct EngineTime {
     last: Option<Timestamp>,
@@ -40,7 +45,7 @@ struct EngineTime {
 
 impl EngineTime {
     fn advance(&mut self, now: Timestamp) -> Duration {
-        self.at += self.last.map_or(Duration::ZERO, |last| now.since(last));
+        self.at += self.last.map_or(Duration::ZERO, |last| now.since(last).min(STEP_MAX));
         self.last = Some(now);
         self.at
     }
@@ -65,6 +70,9 @@ pub struct Ingest {
     pub(super) quarantine: QuarantineWriter,
     pub(super) index: SegmentIndex,
     pub(super) problems: Problems,
+    pub(super) budget: Budget,
+    /// Whether the sign that asks producers to wait is there; unknown at first.
+    pub(super) is_asking: Option<bool>,
     pub(super) next_seq: Seq,
     pub(super) last_segment: Option<SegmentId>,
     pub(super) random: fastrand::Rng,
@@ -129,6 +137,8 @@ impl Ingest {
             quarantine: QuarantineWriter::new(Arc::clone(&files), layout.quarantine.clone()),
             index: SegmentIndex::default(),
             problems: Problems::default(),
+            budget: Budget::new(settings.reserve, settings.dir.clone(), settings.beside.clone()),
+            is_asking: None,
             next_seq: resume.next_seq.max(1),
             last_segment: resume.last_segment.max(resume.consumed.keys().max().copied()),
             random,
@@ -159,8 +169,7 @@ impl Ingest {
         let at = self.time.advance(now);
         let mut tick = self.new_tick(now);
         self.problems.forget_old(now);
-        self.claim_waiting(&mut tick)?;
-        self.copy_logs(&mut tick)?;
+        self.gather(&mut tick)?;
         let looks = self.ring.len().min(TICK_STREAMS);
         for _ in 0..looks {
             if tick.bytes_left == 0 || tick.events_left == 0 {

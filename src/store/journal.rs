@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One commit is one write and one fdatasync. A failed write or sync is final: the handle refuses everything after it,
-//! because the kernel may have dropped the pages while it reported the error once.
+//! because the kernel may have dropped the pages while it reported the error once. For the same reason a start reads what the
+//! disk holds, not what the kernel remembers.
 
 use std::io;
 use std::path::{Path, PathBuf};

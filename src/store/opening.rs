@@ -95,6 +95,7 @@ pub(super) fn open(
     let mut fault = None;
     match load(trees, fs, &places.view) {
         Ok(view) => bases.extend(view),
+        Err(error) if error.is_refusal() => return Err(error.into()),
         Err(error) => fault = Some(error.to_string()),
     }
     let named = checkpoint::list(fs, &places.checkpoints)
@@ -314,7 +315,7 @@ impl Opening<'_> {
     ) -> Result<(View, Ledger, Dirty), StateError> {
         let is_view = matches!(base, Base::View { .. });
         let wrong = match self.build_from(base, fault, end) {
-            Err(StateError::View(error)) if is_view => error,
+            Err(StateError::View(error)) if is_view && !error.is_refusal() => error,
             Err(error) => return Err(error),
             Ok((view, ledger, dirty)) => match view.check(&ledger) {
                 Ok(()) => return Ok((view, ledger, dirty)),

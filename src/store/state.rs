@@ -98,6 +98,8 @@ pub struct StateReader {
     pub view: View,
     pub files: Arc<dyn Files>,
     pub journal_dir: PathBuf,
+    /// Held as long as somebody can reach the state.
+    lock: Option<Arc<StateLock>>,
 }
 
 impl StateReader {
@@ -118,8 +120,6 @@ pub struct State {
     checkpoint_dir: PathBuf,
     since_checkpoint: u64,
     limits: Limits,
-    /// Held as long as the state is open.
-    lock: Option<StateLock>,
 }
 
 impl State {
@@ -131,7 +131,7 @@ impl State {
         files.create_dirs(dir, 0o700).map_err(create_error)?;
         let lock = StateLock::take(dir)?;
         let (mut state, opened) = Self::open_unlocked(files, &SledTrees, Limits::default(), dir, now)?;
-        state.lock = Some(lock);
+        state.reader.lock = Some(Arc::new(lock));
         Ok((state, opened))
     }
 
@@ -148,18 +148,9 @@ impl State {
         let (journal_dir, checkpoint_dir) = (dir.join("journal"), dir.join("checkpoint"));
         let newest = checkpoint::newest_lsn(&*files, &checkpoint_dir);
         let since_checkpoint = ledger.lsn.saturating_sub(newest);
-        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir };
-        let mut state = Self {
-            dir: dir.to_owned(),
-            born,
-            journal,
-            reader,
-            dirty,
-            checkpoint_dir,
-            since_checkpoint,
-            limits,
-            lock: None,
-        };
+        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, lock: None };
+        let mut state =
+            Self { dir: dir.to_owned(), born, journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
         state.store_ledger()?;
         if opened.rebuilt.is_some() || (opened.forgot && !opened.fresh) {
             state.checkpoint()?;

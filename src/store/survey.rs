@@ -60,6 +60,7 @@ pub(super) fn survey(files: &dyn Files, dir: &Path, after: u64) -> Result<Survey
     for index in 0..survey.files.len() {
         let Listed { first_lsn, path, .. } = survey.files[index].clone();
         survey.seen = survey.seen.max(first_lsn.saturating_sub(1));
+        files.forget_cached(&path).map_err(io_error("make durable", &path))?;
         let file = JournalFile::read(files, path)?;
         survey.born = file.born().or(survey.born);
         walk.file(&mut survey, index, &file);

@@ -68,22 +68,23 @@ struct SledTree {
 
 impl Trees for SledTrees {
     fn open(&self, files: &dyn Files, path: &Path) -> Result<Arc<dyn Tree>, ViewError> {
-        let open_error = |reason: String| ViewError::Open { path: path.to_owned(), reason };
-        remove_half_snapshots(files, path).map_err(|error| open_error(error.to_string()))?;
-        let db = open_sled(path).map_err(open_error)?;
-        let file = File::open(path.join("db")).map_err(|error| open_error(error.to_string()))?;
+        let io_error = |source| ViewError::Io { path: path.to_owned(), source };
+        remove_half_snapshots(files, path).map_err(io_error)?;
+        let db = open_sled(path)?;
+        let file = File::open(path.join("db")).map_err(io_error)?;
         Ok(Arc::new(SledTree { db, file, path: path.to_owned() }))
     }
 }
 
 impl Tree for SledTree {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError> {
-        Ok(self.db.get(key)?.map(|value| value.to_vec()))
+        Ok(self.db.get(key).map_err(failed(&self.path))?.map(|value| value.to_vec()))
     }
 
     fn scan(&self, prefix: &[u8]) -> Pairs {
-        Box::new(self.db.scan_prefix(prefix).map(|item| {
-            let (key, value) = item?;
+        let path = self.path.clone();
+        Box::new(self.db.scan_prefix(prefix).map(move |item| {
+            let (key, value) = item.map_err(failed(&path))?;
             Ok((key.to_vec(), value.to_vec()))
         }))
     }
@@ -96,29 +97,44 @@ impl Tree for SledTree {
                 None => changes.remove(key),
             }
         }
-        Ok(self.db.apply_batch(changes)?)
+        self.db.apply_batch(changes).map_err(failed(&self.path))
     }
 
     fn sync(&self) -> Result<(), ViewError> {
-        self.db.flush()?;
+        self.db.flush().map_err(failed(&self.path))?;
         self.file.sync_data().map_err(|source| ViewError::Sync { path: self.path.clone(), source })
     }
 }
 
-fn open_sled(path: &Path) -> Result<sled::Db, String> {
+fn failed(path: &Path) -> impl FnOnce(sled::Error) -> ViewError + '_ {
+    |error| match error {
+        sled::Error::Io(source) => ViewError::Io { path: path.to_owned(), source },
+        other => ViewError::Sled(other),
+    }
+}
+
+fn open_sled(path: &Path) -> Result<sled::Db, ViewError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let mut waits = 0;
     loop {
-        let opened = catch(|| config.open())?;
-        match opened {
+        match catch(|| config.open()) {
             // The state's own lock keeps others out: this is a handle of ours that sled's threads have not let go of yet.
-            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
                 let (_silent, silence) = bounded::<()>(0);
                 let _ = silence.recv_timeout(LOCK_WAIT);
                 waits += 1;
             }
-            other => return other.map_err(|error| error.to_string()),
+            Ok(opened) => return opened.map_err(failed(path)),
+            Err(reason) => return Err(ViewError::Open { path: path.to_owned(), reason }),
         }
+    }
+}
+
+/// Whether nobody has the tree at `path` open. Its threads let go of its file a moment after the last handle is dropped.
+pub fn is_released(path: &Path) -> bool {
+    match File::open(path.join("db")) {
+        Ok(file) => file.try_lock().is_ok(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
 }
 

@@ -6,7 +6,7 @@
 //! through our own fdatasync of its file.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,11 +29,29 @@ pub enum ViewError {
     #[error("the view (sled) panicked while it was read")]
     Panicked,
     #[error("the view (sled) failed: {0}")]
-    Sled(#[from] sled::Error),
+    Sled(sled::Error),
+    #[error("the view (sled) failed at {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Row(#[from] RowError),
     #[error("sync the view at {}: {source}", path.display())]
     Sync { path: PathBuf, source: io::Error },
+}
+
+impl ViewError {
+    /// The machine refused for a reason that says nothing about what is in the view.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        let is_out_of_files = matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+        is_out_of_files
+            || matches!(
+                source.kind(),
+                ErrorKind::StorageFull
+                    | ErrorKind::QuotaExceeded
+                    | ErrorKind::ReadOnlyFilesystem
+                    | ErrorKind::PermissionDenied
+            )
+    }
 }
 
 /// The open view. Clones share one tree.

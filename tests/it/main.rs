@@ -9,6 +9,7 @@ mod bad_lines;
 mod config;
 mod crash;
 mod deliveries;
+mod faults;
 mod layers;
 mod peers;
 mod reload;

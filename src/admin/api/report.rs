@@ -13,7 +13,8 @@ pub struct Status {
     pub pid: u32,
     #[serde(with = "text")]
     pub started_at: Timestamp,
-    /// `running`, `stopped` (in doubt: nothing is read or sent) or `stopping`.
+    /// `running`, `degraded` (the disk is short: no more is taken than can be delivered), `stopped` (in doubt: nothing is
+    /// read or sent) or `waiting` (for the cause of a doubt to be gone).
     pub state: String,
     /// A sentence, for every state but `running`.
     pub state_reason: Option<String>,
@@ -74,6 +75,9 @@ pub struct Readiness {
 pub struct Check {
     pub name: String,
     pub ok: bool,
+    /// A sentence, where it does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The books, recomputed from the files and the state.

@@ -51,7 +51,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let file = home.path().join("config.toml");
     std::fs::write(&file, config::text(receiver.address(), home.path()))
         .map_err(|error| CliError::file("write", &file, &error))?;
-    let engine = engine::start(Launch { config: &file, until_idle: false })?;
+    let Some(engine) = engine::start(Launch { config: &file, until_idle: false }, &signals)? else { return Ok(()) };
     // What the receiver saw is not shown, but has to be taken from it.
     let requests = receiver.requests().clone();
     let drain = thread::spawn(move || requests.iter().for_each(drop));
@@ -68,7 +68,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         let line = format!("{}\n", SAMPLES[number % SAMPLES.len()]);
         producer::write(&spool, &format!("demo-{number:06}"), &line, false).map(drop)
     });
-    let stopped = engine.stop();
+    let stopped = engine.stop(&signals);
     drop(receiver);
     // It ends with the receiver's channel; a panic in it would have shown itself.
     let _ = drain.join();

@@ -13,7 +13,10 @@ use crate::admin::{Signal, watch_signals};
 #[command(before_help = "Examples:
   spoolhook run                                 with ./config.toml, until stopped
   spoolhook run -c /etc/spoolhook/config.toml   as a service; SIGHUP loads the configuration again
-  spoolhook run --until-idle                    deliver what is there, then end with 0")]
+  spoolhook run --until-idle                    deliver what is there, then end with 0
+
+Ends with 74 when the disk fails and with 70 after a fault of its own: start it again. A full disk it waits out.
+SIGTERM stops it once answers are in (10 s at most), a second one at once.")]
 pub struct Args {
     /// End with 0 once nothing is left to read, nor to send or to retry within the next ten seconds
     #[arg(long)]
@@ -25,8 +28,10 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let config = places::config_file(&context.global)?;
     let signals = watch_signals()
         .map_err(|error| CliError::new(ExitKind::Io, format!("cannot watch for signals: {}", reason(&error))))?;
-    let engine = engine::start(Launch { config: &config, until_idle: args.until_idle })?;
-    supervise(engine, &signals, args.until_idle)
+    match engine::start(Launch { config: &config, until_idle: args.until_idle }, &signals)? {
+        Some(engine) => supervise(engine, &signals, args.until_idle),
+        None => Ok(()),
+    }
 }
 
 /// Waits for the first reason to end.
@@ -42,12 +47,12 @@ fn supervise(engine: Box<dyn RunningEngine>, signals: &Receiver<Signal>, until_i
             },
             recv(idle) -> _ => break Ok(()),
             recv(ended) -> why => {
-                let why = why.unwrap_or_else(|_| "a thread of the engine is gone".to_owned());
-                break Err(CliError::new(ExitKind::Io, format!("the engine ended: {why}")));
+                let gone = || CliError::new(ExitKind::Internal, "the thread that runs the engine is gone");
+                return Err(why.unwrap_or_else(|_| gone()));
             }
         }
     };
-    engine.stop().and(end)
+    engine.stop(signals).and(end)
 }
 
 #[cfg(test)]
@@ -61,7 +66,7 @@ mod tests {
 
     struct Fake {
         idle: Receiver<()>,
-        ended: Receiver<String>,
+        ended: Receiver<CliError>,
         reloads: Arc<AtomicU32>,
     }
 
@@ -70,7 +75,7 @@ mod tests {
             &self.idle
         }
 
-        fn ended(&self) -> &Receiver<String> {
+        fn ended(&self) -> &Receiver<CliError> {
             &self.ended
         }
 
@@ -78,12 +83,12 @@ mod tests {
             self.reloads.fetch_add(1, Ordering::SeqCst);
         }
 
-        fn stop(self: Box<Self>) -> Result<(), CliError> {
+        fn stop(self: Box<Self>, _: &Receiver<Signal>) -> Result<(), CliError> {
             Ok(())
         }
     }
 
-    fn fake() -> (Box<Fake>, Sender<()>, Sender<String>, Arc<AtomicU32>) {
+    fn fake() -> (Box<Fake>, Sender<()>, Sender<CliError>, Arc<AtomicU32>) {
         let ((idle_in, idle), (ended_in, ended)) = (unbounded(), unbounded());
         let reloads = Arc::new(AtomicU32::new(0));
         (Box::new(Fake { idle, ended, reloads: reloads.clone() }), idle_in, ended_in, reloads)
@@ -106,8 +111,8 @@ mod tests {
         idle.send(()).unwrap();
         assert_eq!(supervise(engine, &signals, true), Ok(()));
         let (engine, _idle, ended, _) = fake();
-        ended.send("state: disk full".into()).unwrap();
+        ended.send(CliError::new(ExitKind::Io, "state: the disk fails")).unwrap();
         let end = supervise(engine, &signals, false).unwrap_err();
-        assert!(end.kind == ExitKind::Io && end.message.contains("disk full"));
+        assert!(end.kind == ExitKind::Io && end.message.contains("the disk fails"));
     }
 }

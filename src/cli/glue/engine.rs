@@ -1,15 +1,14 @@
 //! The `engine` room, as `run` and `demo` see it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, tick};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use super::super::error::{CliError, ExitKind};
+use crate::admin::Signal;
 use crate::config;
-use crate::engine::{Engine, EngineError, Stop};
+use crate::engine::{Cause, EngineError, Order, Supervisor};
 use crate::store::StateError;
 
 /// An engine that runs on threads of its own, with its control plane.
@@ -18,14 +17,15 @@ pub trait RunningEngine {
     /// seconds. Only with `Launch::until_idle`.
     fn idle(&self) -> &Receiver<()>;
 
-    /// One message when the engine ended by itself: a sentence that says why.
-    fn ended(&self) -> &Receiver<String>;
+    /// One message when the engine ended by itself, and why.
+    fn ended(&self) -> &Receiver<CliError>;
 
     /// Loads the configuration again, as `POST /v1/config/reload` does; the result is logged.
     fn reload(&self);
 
     /// Stops taking and sending, waits for what is in flight (bounded by the engine), records it, ends every thread.
-    fn stop(self: Box<Self>) -> Result<(), CliError>;
+    /// A further signal ends the wait.
+    fn stop(self: Box<Self>, signals: &Receiver<Signal>) -> Result<(), CliError>;
 }
 
 /// How to start it.
@@ -35,52 +35,31 @@ pub struct Launch<'a> {
     pub until_idle: bool,
 }
 
-/// How often `--until-idle` looks.
-const LOOK: Duration = Duration::from_millis(50);
-/// Looks in a row that must find everything drained.
-const LOOKS: u32 = 3;
-
 fn refusal(error: EngineError) -> CliError {
     let kind = match &error {
         EngineError::Setup(_) | EngineError::Network(_) => ExitKind::BadConfig,
         EngineError::State(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
             ExitKind::NotPermitted
         }
+        EngineError::Stuck { .. } => ExitKind::Internal,
+        EngineError::Doubt(doubt) if doubt.cause == Cause::Bug => ExitKind::Internal,
         _ => ExitKind::Io,
     };
-    CliError::new(kind, error.to_string())
-}
-
-/// The real engine, watched by one thread that passes its end and its idleness on.
-struct Running {
-    engine: Arc<Engine>,
-    idle: Receiver<()>,
-    ended: Receiver<String>,
-    watch: JoinHandle<()>,
-    stop_watch: Sender<()>,
-}
-
-fn watch(engine: &Engine, until_idle: bool, stop: &Receiver<()>, idle: &Sender<()>, ended: &Sender<String>) {
-    let looks = if until_idle { tick(LOOK) } else { never() };
-    let mut drained = 0;
-    loop {
-        select! {
-            recv(stop) -> _ => return,
-            recv(engine.stops()) -> reason => {
-                if let Ok(Stop::Doubt(reason)) = reason {
-                    let _ = ended.send(reason);
-                }
-                return;
-            }
-            recv(looks) -> _ => {
-                drained = if engine.is_idle() { drained + 1 } else { 0 };
-                if drained >= LOOKS {
-                    let _ = idle.send(());
-                    return;
-                }
-            }
-        }
+    let is_doubt = matches!(error, EngineError::Doubt(_) | EngineError::Stuck { .. });
+    if !is_doubt {
+        return CliError::new(kind, error.to_string());
     }
+    CliError::new(kind, format!("the engine ended, because durability is in doubt: {error}"))
+        .help("nothing is lost: once the cause is gone, a start goes on from what is on disk")
+        .help("a service manager should start it again (Restart=on-failure); then look at: spoolhook audit")
+}
+
+/// The real engine, in the care of one thread.
+struct Running {
+    orders: Sender<Order>,
+    idle: Receiver<()>,
+    ended: Receiver<CliError>,
+    supervisor: JoinHandle<Result<(), CliError>>,
 }
 
 impl RunningEngine for Running {
@@ -88,32 +67,39 @@ impl RunningEngine for Running {
         &self.idle
     }
 
-    fn ended(&self) -> &Receiver<String> {
+    fn ended(&self) -> &Receiver<CliError> {
         &self.ended
     }
 
     fn reload(&self) {
-        let report = self.engine.reload();
-        if report.applied {
-            tracing::info!("{}", report.message);
-        } else {
-            tracing::error!("{}\n{}", report.message, report.problems_text);
-        }
+        let _ = self.orders.send(Order::Reload);
     }
 
-    fn stop(self: Box<Self>) -> Result<(), CliError> {
-        let Self { engine, watch, stop_watch, .. } = *self;
-        drop(stop_watch);
-        let _ = watch.join();
-        let engine = Arc::into_inner(engine).expect("the watching thread has ended");
-        engine.stop().map_err(refusal)
+    fn stop(self: Box<Self>, signals: &Receiver<Signal>) -> Result<(), CliError> {
+        let _ = self.orders.send(Order::Stop);
+        loop {
+            select! {
+                // It has one message, or none and is gone, once the thread ends.
+                recv(self.ended) -> _ => break,
+                recv(signals) -> signal => match signal {
+                    Ok(Signal::Hangup) => {}
+                    Ok(Signal::Interrupt | Signal::Terminate) => {
+                        tracing::warn!("asked twice to stop: requests on their way are cut off");
+                        return Err(CliError::silent(ExitKind::Interrupted));
+                    }
+                    Err(_) => break,
+                },
+            }
+        }
+        let gone = |_| CliError::new(ExitKind::Internal, "the thread that runs the engine panicked; please report it");
+        self.supervisor.join().map_err(gone).flatten()
     }
 }
 
 /// Loads the configuration, takes the state's lock, builds the engine and opens its socket. When this returns, events
-/// are taken in. An invalid configuration is `BadConfig` with the rendered diagnostics as message; a state or socket in
-/// use, or unusable, is `Io` or `NotPermitted`.
-pub fn start(launch: Launch<'_>) -> Result<Box<dyn RunningEngine>, CliError> {
+/// are taken in; `None` when a signal asked to stop before. An invalid configuration is `BadConfig` with the rendered
+/// diagnostics as message; a state or socket in use, or unusable, is `Io` or `NotPermitted`.
+pub fn start(launch: Launch<'_>, signals: &Receiver<Signal>) -> Result<Option<Box<dyn RunningEngine>>, CliError> {
     let loaded = config::load(launch.config).map_err(|problems| {
         CliError::new(ExitKind::BadConfig, format!("the configuration is not valid\n{problems}"))
     })?;
@@ -122,15 +108,44 @@ pub fn start(launch: Launch<'_>) -> Result<Box<dyn RunningEngine>, CliError> {
     }
     let (spool, socket) = (loaded.config.spool.dir.clone(), loaded.config.admin.socket.clone());
     let subscriptions = loaded.config.subscriptions.len();
-    let engine = Arc::new(Engine::start(loaded.config, Some(launch.config.to_owned())).map_err(refusal)?);
+    let (orders, ordered) = unbounded();
+    let ((idle_sender, idle), (ended_sender, ended), (started, start)) = (bounded(1), bounded(1), bounded(1));
+    let (path, until_idle) = (launch.config.to_owned(), launch.until_idle);
+    let supervisor = thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            let supervisor = match Supervisor::start(loaded.config, Some(path), ordered) {
+                Ok(Some(supervisor)) => supervisor,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    let _ = started.send(Err(refusal(error)));
+                    return Ok(());
+                }
+            };
+            let _ = started.send(Ok(()));
+            let end = supervisor.run(until_idle.then_some(&idle_sender)).map_err(refusal);
+            if let Err(error) = &end {
+                let _ = ended_sender.send(error.clone());
+            }
+            end
+        })
+        .map_err(|error| CliError::new(ExitKind::Io, format!("cannot start a thread: {error}")))?;
+    loop {
+        select! {
+            recv(start) -> result => match result {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(CliError::new(ExitKind::Internal, "the engine panicked while it started")),
+            },
+            // Nothing was sent yet, and whatever is half done is settled by the next start.
+            recv(signals) -> signal => match signal {
+                Ok(Signal::Hangup) => {}
+                Ok(Signal::Interrupt) => return Err(CliError::silent(ExitKind::Interrupted)),
+                Ok(Signal::Terminate) | Err(_) => return Ok(None),
+            },
+        }
+    }
     let (config, spool, socket) = (launch.config.display(), spool.display(), socket.display());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, %spool, %socket, subscriptions, "running");
-    let ((idle_sender, idle), (ended_sender, ended), (stop_watch, stopped)) = (bounded(1), bounded(1), bounded(0));
-    let watched = engine.clone();
-    let until_idle = launch.until_idle;
-    let watch = thread::Builder::new()
-        .name("watch".to_owned())
-        .spawn(move || watch(&watched, until_idle, &stopped, &idle_sender, &ended_sender))
-        .map_err(|error| CliError::new(ExitKind::Io, format!("cannot start a thread: {error}")))?;
-    Ok(Box::new(Running { engine, idle, ended, watch, stop_watch }))
+    Ok(Some(Box::new(Running { orders, idle, ended, supervisor })))
 }

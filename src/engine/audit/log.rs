@@ -37,7 +37,8 @@ pub(super) fn waiting(
                 continue;
             }
             for event in events.iter().filter(|event| event.seq >= lane.low && !lane.passed.contains(&event.seq)) {
-                let filter = filters.at(*sub, &lane.eras, event.seq).map_err(|doubt| AuditError::Filter(doubt.0))?;
+                let filter =
+                    filters.at(*sub, &lane.eras, event.seq).map_err(|doubt| AuditError::Filter(doubt.reason))?;
                 if filter.is_some_and(|filter| filter.matches(event)) {
                     *waiting.entry(*sub).or_insert(0) += 1;
                 }

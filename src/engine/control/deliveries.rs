@@ -302,7 +302,7 @@ pub fn show(shared: &Shared, id: &str) -> Result<DeliveryDetail, ControlError> {
         max_attempts: attempts.saturating_add(base),
         segment: found.facts.position.segment.to_string(),
         offset: found.facts.position.offset,
-        why: why(&found, last, shared.clock.now()),
+        why: why(&found, last, shared.schedule_now()),
         attempt_log: found.attempts.iter().map(AttemptDetail::from).collect(),
     })
 }

@@ -98,7 +98,7 @@ pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<E
     while next < tail && found.len() < limit && (found.len() as u64) < lane.waiting() {
         let Some(group) = shared.state.ledger().extents.group_from(next) else { break };
         for event in read(shared, &group)?.into_iter().filter(|event| event.seq >= next) {
-            let takes = filters.at(sub, &lane.eras, event.seq).map_err(|doubt| internal(doubt.0))?;
+            let takes = filters.at(sub, &lane.eras, event.seq).map_err(|doubt| internal(doubt.reason))?;
             let takes = takes.is_some_and(|filter| filter.matches(&event));
             if takes && !lane.passed.contains(&event.seq) && found.len() < limit {
                 found.push(event);
@@ -162,7 +162,7 @@ fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<Mat
 /// the history of attempts knows.
 fn took(shared: &Shared, sub: SubId, event: &Event) -> Result<bool, ControlError> {
     let eras = shared.state.ledger().lanes.get(&sub).map(|lane| lane.eras.clone()).unwrap_or_default();
-    if let Some(filter) = EraFilters::default().at(sub, &eras, event.seq).map_err(|doubt| internal(doubt.0))? {
+    if let Some(filter) = EraFilters::default().at(sub, &eras, event.seq).map_err(|doubt| internal(doubt.reason))? {
         return Ok(filter.matches(event));
     }
     let mut found =

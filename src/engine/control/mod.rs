@@ -15,6 +15,7 @@ pub(super) use observer::observer;
 pub(super) use reload::reload;
 
 use super::audit;
+use super::desk::Desk;
 use super::running::Shared;
 use crate::admin::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
@@ -22,14 +23,18 @@ use crate::admin::api::{
 };
 use crate::admin::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 
-/// The engine as the control plane sees it.
+/// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
-    shared: Arc<Shared>,
+    desk: Arc<Desk>,
 }
 
 impl Panel {
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub fn new(desk: Arc<Desk>) -> Self {
+        Self { desk }
+    }
+
+    fn engine(&self) -> Result<Arc<Shared>, ControlError> {
+        self.desk.engine().map_err(|standstill| unavailable(standstill.reason))
     }
 }
 
@@ -43,74 +48,81 @@ fn unavailable(reason: impl Into<String>) -> ControlError {
 
 impl Control for Panel {
     fn status(&self) -> Result<Status, ControlError> {
-        status::status(&self.shared)
+        match self.desk.engine() {
+            Ok(shared) => status::status(&shared),
+            Err(standstill) => Ok(status::at_a_standstill(standstill)),
+        }
     }
 
     fn readiness(&self) -> Readiness {
-        status::readiness(&self.shared)
+        match self.desk.engine() {
+            Ok(shared) => status::readiness(&shared),
+            Err(standstill) => status::not_ready(standstill),
+        }
     }
 
     fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError> {
-        subscriptions::all(&self.shared)
+        subscriptions::all(&*self.engine()?)
     }
 
     fn subscription(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::one(&self.shared, key)
+        subscriptions::one(&*self.engine()?, key)
     }
 
     fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::pause(&self.shared, key)
+        subscriptions::pause(&*self.engine()?, key)
     }
 
     fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::resume(&self.shared, key)
+        subscriptions::resume(&*self.engine()?, key)
     }
 
     fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
-        deliveries::list(&self.shared, filter)
+        deliveries::list(&*self.engine()?, filter)
     }
 
     fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError> {
-        deliveries::show(&self.shared, id)
+        deliveries::show(&*self.engine()?, id)
     }
 
     fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
-        Ok(request.ids.iter().map(|id| replay::one(&self.shared, id, request.consent)).collect())
+        let shared = self.engine()?;
+        Ok(request.ids.iter().map(|id| replay::one(&shared, id, request.consent)).collect())
     }
 
     fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {
-        events::list(&self.shared, page)
+        events::list(&*self.engine()?, page)
     }
 
     fn event(&self, id: &str) -> Result<EventDetail, ControlError> {
-        events::show(&self.shared, id)
+        events::show(&*self.engine()?, id)
     }
 
     fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError> {
-        events::judge(&self.shared, line)
+        events::judge(&*self.engine()?, line)
     }
 
     fn quarantine(&self, page: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
-        quarantine::list(&self.shared, page)
+        quarantine::list(&*self.engine()?, page)
     }
 
     fn quarantined(&self, id: &str) -> Result<QuarantineDetail, ControlError> {
-        quarantine::show(&self.shared, id)
+        quarantine::show(&*self.engine()?, id)
     }
 
     fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
-        quarantine::retry(&self.shared, id)
+        quarantine::retry(&*self.engine()?, id)
     }
 
     fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
-        quarantine::discard(&self.shared, id)
+        quarantine::discard(&*self.engine()?, id)
     }
 
     fn audit(&self) -> Result<Books, ControlError> {
-        audit::online(&self.shared).map_err(internal)
+        audit::online(&*self.engine()?).map_err(internal)
     }
 
     fn reload(&self) -> Result<ReloadReport, ControlError> {
-        Ok(reload(&self.shared))
+        Ok(reload(&*self.engine()?))
     }
 }

@@ -46,7 +46,7 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
                        Say --yes to send it as a new delivery";
         return Ok(refused(id, "consent_required", message));
     }
-    let now = shared.clock.now();
+    let now = shared.schedule_now();
     let key = if at_most_once { replay_key(shared, &found) } else { found.key };
     // From here to the commit the scheduler keeps its hands off this delivery.
     if !shared.ask(move |scheduler| scheduler.reserve(key)).unwrap_or(false) {

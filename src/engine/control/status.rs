@@ -3,13 +3,14 @@
 use super::subscriptions;
 use crate::admin::ControlError;
 use crate::admin::api::{Check, ConfigStatus, DeliveryStats, Readiness, SpoolStatus, Status};
+use crate::engine::desk::Standstill;
 use crate::engine::running::{Shared, lock};
 use crate::engine::watch::changed_since;
 
 pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let subscriptions = subscriptions::all(shared)?;
-    let clock = shared.clock.clone();
-    let lanes = shared.ask(move |scheduler| scheduler.status(clock.now())).unwrap_or_default();
+    let now = shared.schedule_now();
+    let lanes = shared.ask(move |scheduler| scheduler.status(now)).unwrap_or_default();
     let intake = lock(&shared.intake_status).clone();
     let doubt = lock(&shared.doubt).clone();
     let loaded_at = *lock(&shared.loaded_at);
@@ -35,12 +36,17 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         kept_bytes: ledger.extents.bytes(),
         quarantined: ledger.spool.quarantined,
     };
+    let state = match (&doubt, &intake.shortage) {
+        (Some(_), _) => "stopped",
+        (None, Some(_)) => "degraded",
+        (None, None) => "running",
+    };
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: shared.started_at,
-        state: if doubt.is_some() { "stopped" } else { "running" }.to_owned(),
-        state_reason: doubt,
+        state: state.to_owned(),
+        state_reason: doubt.map(|doubt| doubt.reason).or(intake.shortage),
         notices: shared.notices.clone(),
         config: ConfigStatus {
             path: shared.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -53,12 +59,43 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     })
 }
 
+/// What can be said while no engine runs.
+pub fn at_a_standstill(standstill: Standstill) -> Status {
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_at: standstill.started_at,
+        state: "waiting".to_owned(),
+        state_reason: Some(standstill.reason),
+        notices: Vec::new(),
+        config: ConfigStatus {
+            path: standstill.config_path.map(|path| path.display().to_string()).unwrap_or_default(),
+            loaded_at: standstill.loaded_at,
+            changed_on_disk: false,
+        },
+        spool: SpoolStatus::default(),
+        deliveries: DeliveryStats::default(),
+        subscriptions: Vec::new(),
+    }
+}
+
+/// Not ready, and why.
+pub fn not_ready(standstill: Standstill) -> Readiness {
+    let check = Check { name: "durability".to_owned(), ok: false, reason: Some(standstill.reason) };
+    Readiness { ready: false, checks: vec![check] }
+}
+
 /// Ready: nothing is in doubt, the scheduler answers, the spool is being read.
 pub fn readiness(shared: &Shared) -> Readiness {
+    let inbox = shared.config().spool.dir.join("in");
+    let listed = shared.state.files.list(&inbox);
+    let check = |name: &str, reason: Option<String>| Check { name: name.to_owned(), ok: reason.is_none(), reason };
     let checks = vec![
-        Check { name: "durability".to_owned(), ok: lock(&shared.doubt).is_none() },
-        Check { name: "dispatch".to_owned(), ok: shared.ask(|_| ()).is_some() },
-        Check { name: "spool".to_owned(), ok: shared.state.files.list(&shared.config().spool.dir.join("in")).is_ok() },
+        check("durability", lock(&shared.doubt).as_ref().map(|doubt| doubt.reason.clone())),
+        check("dispatch", shared.ask(|_| ()).is_none().then(|| "the scheduler has stopped".to_owned())),
+        check("space", lock(&shared.intake_status).shortage.clone()),
+        check("threads", shared.pulses.late()),
+        check("spool", listed.err().map(|error| format!("{} cannot be listed: {error}", inbox.display()))),
     ];
     Readiness { ready: checks.iter().all(|check| check.ok), checks }
 }

@@ -16,8 +16,9 @@ use crate::dispatch::{Action, Input, Job, Ran, Scheduler, worker};
 use crate::engine::boot::{Booted, boot};
 use crate::engine::catchup::{CatchUp, ReadRequest};
 use crate::engine::committer::{self, Outlets};
+use crate::engine::doubt::Doubt;
 use crate::engine::intake::accept;
-use crate::engine::messages::{Doubt, Entry, LaneCommand, Routing, Then, ToScheduler};
+use crate::engine::messages::{Entry, LaneCommand, Routing, Then, ToScheduler};
 use crate::engine::putaway::retain;
 use crate::engine::schedule::{Outbox, apply_lanes};
 use crate::engine::withdraw::{forget, withdraw};
@@ -128,7 +129,7 @@ impl Machine {
             retention_size: setting.retention_size,
             ..IngestSettings::new(spool())
         };
-        let Booted { state, ingest, log, scheduler, routing, .. } =
+        let Booted { state, ingest, log, scheduler, routing, begins, .. } =
             boot((state, &opened), settings, files, wanted, setting.workers, now).map_err(|error| text(&error))?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, loose) = unbounded();
@@ -162,7 +163,7 @@ impl Machine {
             runs: 0,
             running,
             putaway: Putaway::Rest,
-            steady: SteadyTime::default(),
+            steady: SteadyTime::starting(begins, now, ground.clock.monotonic()),
             wake_at: Some(now),
             tick_at: now,
         };
@@ -184,7 +185,7 @@ impl Machine {
     /// The intake reads. Returns whether anything came.
     pub fn tick(&mut self, ground: &Ground, takers: &dyn Fn(&Event) -> u8) -> Result<bool, Doubt> {
         let now = ground.clock.now();
-        let tick = self.ingest.tick(now).map_err(|error| Doubt(error.to_string()))?;
+        let tick = self.ingest.tick(now)?;
         self.tick_at = match tick.next {
             Next::Now => now,
             Next::At(at) => at,
@@ -356,7 +357,7 @@ impl Machine {
             }
             Putaway::Second(wait, settled_below) if reached(&wait) => {
                 let now = ground.clock.now();
-                self.ingest.retire(settled_below, now).map_err(|error| Doubt(error.to_string()))?;
+                self.ingest.retire(settled_below, now)?;
                 let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
                 let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
                 records.extend(cancelled);

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use super::machine::Machine;
 use super::mistakes::Mistake;
 use super::world::World;
+use crate::engine::doubt::Doubt;
 use crate::engine::intake::count_past;
 use crate::engine::lanes::plan;
-use crate::engine::messages::{Doubt, LaneCommand, Then};
+use crate::engine::messages::{LaneCommand, Then};
 use crate::env::Clock;
 use crate::model::{SubId, delivery_id};
 use crate::routing::CompiledFilter;
@@ -148,7 +149,7 @@ impl World {
         self.guarded(|machine, ground| {
             let ledger = machine.state.reader().ledger().clone();
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from);
-            let plan = plan(&ledger, &wanted, &machine.running, ground.clock.now(), &past).map_err(Doubt)?;
+            let plan = plan(&ledger, &wanted, &machine.running, ground.clock.now(), &past).map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;
             machine.push(plan.records, Then::Lanes(plan.lanes));

@@ -16,7 +16,7 @@ use super::mistakes::Mistake;
 use super::receivers::{MOODS, Mood, Receivers, SimTarget};
 use super::script::{Kind, Setting, Step, TURNS};
 use super::trees::SimTrees;
-use crate::engine::messages::Doubt;
+use crate::engine::doubt::Doubt;
 use crate::env::{AppendFile, Clock, Files};
 use crate::model::{Filter, Mode, RetrySchedule, SourceRef, Start, Subscription, Tls};
 
@@ -254,7 +254,7 @@ impl World {
         }
         match ended {
             Ok(Ok(value)) => Ok(Some(value)),
-            Ok(Err(Doubt(reason))) => {
+            Ok(Err(Doubt { reason, .. })) => {
                 self.machine = None;
                 self.judge.reach("stopped in doubt");
                 if self.excused { Ok(None) } else { Err(format!("the engine stopped for no reason: {reason}")) }

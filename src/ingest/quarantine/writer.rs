@@ -2,7 +2,7 @@
 //! line is read.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use crate::ingest::framing::{BLOCK, read_range};
 use crate::ingest::layout::ignore_missing;
 use crate::model::{Rejection, SegmentId, Timestamp};
 
+/// Files `.ballast-N` that hold room, given up when there is no other: how many, and bytes of each.
+const BALLASTS: u32 = 32;
+const BALLAST_BYTES: u64 = 8 << 10;
 /// `.q` files kept open between ticks.
 const MAX_OPEN: usize = 32;
 
@@ -31,6 +34,8 @@ pub(in crate::ingest) struct QuarantineWriter {
     dir: PathBuf,
     open: HashMap<SegmentId, Open>,
     is_dir_dirty: bool,
+    /// Pieces of room that are held for the next records.
+    ballast: u32,
 }
 
 struct Open {
@@ -42,12 +47,56 @@ struct Open {
 
 impl QuarantineWriter {
     pub(in crate::ingest) fn new(files: Arc<dyn Files>, dir: PathBuf) -> Self {
-        Self { files, dir, open: HashMap::new(), is_dir_dirty: false }
+        let mut writer = Self { files, dir, open: HashMap::new(), is_dir_dirty: false, ballast: 0 };
+        while writer.ballast < BALLASTS && writer.files.stat(&writer.ballast_path(writer.ballast)).is_ok() {
+            writer.ballast += 1;
+        }
+        writer
+    }
+
+    /// Has the disk hold room for a few records, if `is_wanted`: a torn line on a full disk must not keep its segment from
+    /// being finished, and removed.
+    pub(in crate::ingest) fn hold_room(&mut self, is_wanted: bool) {
+        while is_wanted && self.ballast < BALLASTS {
+            let path = self.ballast_path(self.ballast);
+            let is_there = match self.files.create(&path) {
+                Ok(_) => true,
+                Err(error) => error.kind() == ErrorKind::AlreadyExists,
+            };
+            if !is_there || self.files.hold_room(&path, BALLAST_BYTES).is_err() {
+                return;
+            }
+            self.ballast += 1;
+        }
+    }
+
+    fn ballast_path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!(".ballast-{number}"))
     }
 
     /// Writes a record for `bad`, a line of `segment` that `file` reads; durable only after `flush`. On an error
     /// nothing counts as written and the call may be repeated.
     pub(in crate::ingest) fn put(
+        &mut self,
+        bad: &Bad,
+        segment: SegmentId,
+        source: &str,
+        file: &dyn ReadFile,
+        now: Timestamp,
+    ) -> Result<(), PutError> {
+        loop {
+            match self.try_put(bad, segment, source, file, now) {
+                // Others may take what is given up here: piece by piece, so that they do not get all of it.
+                Err(PutError::Write(error)) if error.kind() == ErrorKind::StorageFull && self.ballast > 0 => {
+                    self.ballast -= 1;
+                    ignore_missing(self.files.unlink(&self.ballast_path(self.ballast))).map_err(PutError::Write)?;
+                }
+                put => return put,
+            }
+        }
+    }
+
+    fn try_put(
         &mut self,
         bad: &Bad,
         segment: SegmentId,
@@ -72,7 +121,8 @@ impl QuarantineWriter {
 
     fn open_records(&mut self, segment: SegmentId) -> io::Result<Open> {
         let path = self.dir.join(file_name(segment));
-        let old = match self.files.read(&path) {
+        // What an earlier run could not make durable may be gone though it can still be read.
+        let old = match self.files.forget_cached(&path).and_then(|()| self.files.read(&path)) {
             Ok(old) => old,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.is_dir_dirty = true;

@@ -9,6 +9,7 @@ mod lookups;
 mod model;
 mod restarts;
 mod retiring;
+mod room;
 mod spool;
 
 use std::collections::{BTreeMap, HashMap};

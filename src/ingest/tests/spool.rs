@@ -232,12 +232,3 @@ fn a_removed_segment_does_not_block_its_name() {
     assert_eq!((rig.data(), rig.problem_kinds()), (vec!["0".to_owned()], vec![ProblemKind::Truncated]));
     drop(held);
 }
-
-#[test]
-fn producers_can_be_asked_to_wait() {
-    let mut rig = Rig::new();
-    for is_on in [true, true, false, false] {
-        rig.ingest().signal_backpressure(is_on).unwrap();
-        assert_eq!(rig.spool().join("BACKPRESSURE").exists(), is_on);
-    }
-}

@@ -3,11 +3,12 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{BINARY, wait_until};
 
@@ -22,9 +23,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub(super) fn start(config: &Path, socket: &Path, log: &Path) -> Self {
+    /// `under` is a command that runs the engine, with its arguments; the two make a process group of their own.
+    pub(super) fn start(config: &Path, socket: &Path, log: &Path, under: &[&str]) -> Self {
         let stderr = OpenOptions::new().create(true).append(true).open(log).expect("open the engine's log");
-        let child = Command::new(BINARY)
+        let line: Vec<&str> = under.iter().copied().chain([BINARY]).collect();
+        let child = Command::new(line[0])
+            .args(&line[1..])
+            .process_group(0)
             .arg("-c")
             .arg(config)
             .arg("run")
@@ -70,13 +75,26 @@ impl Engine {
     /// SIGTERM, and the exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.assert_running();
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("signal the engine");
+        self.signal(Signal::TERM);
+        self.ended(STOP)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("ask for the engine's exit").is_some()
+    }
+
+    /// Waits for its end, and the exit code; of a command it runs under, what that makes of it.
+    pub fn ended(&mut self, at_most: Duration) -> Option<i32> {
         let mut exit = None;
-        wait_until(STOP, || {
+        wait_until(at_most, || {
             exit = self.child.try_wait().expect("ask for the engine's exit");
             exit.is_some()
         });
-        exit.expect("the engine stops within a minute").code()
+        exit.unwrap_or_else(|| panic!("the engine has not ended; its log ends with\n{}", self.log_end())).code()
     }
 
     /// Its resident memory.
@@ -101,9 +119,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Fails only for a process that is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // One that was waited for is gone, and its number may be somebody else's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
+        }
     }
 }
 

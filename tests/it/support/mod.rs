@@ -43,7 +43,13 @@ impl Scenario {
 
     /// Starts the engine and does not wait for it.
     pub fn engine(&self) -> Engine {
-        Engine::start(&self.path("config.toml"), &self.path("state/spoolhook.sock"), &self.path("engine.log"))
+        self.engine_under(&[])
+    }
+
+    /// Starts the engine under a command such as `prlimit --nofile=64`.
+    pub fn engine_under(&self, under: &[&str]) -> Engine {
+        let socket = self.path("state/spoolhook.sock");
+        Engine::start(&self.path("config.toml"), &socket, &self.path("engine.log"), under)
     }
 
     /// Runs a command to its end.

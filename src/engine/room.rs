@@ -1,0 +1,120 @@
+//! Room on disk: what is held for our own records, and whether there is enough again to go on after the disk was full.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::doubt::Cause;
+use super::running::lock;
+use crate::config::Config;
+use crate::env::Files;
+use crate::ingest::reserve_of;
+
+/// Shares of the reserve that are held behind the end of the newest journal file (no more than such a file grows to) and of
+/// the view (no less than two of the pieces in which sled grows).
+const JOURNAL_SHARE: u64 = 1;
+const JOURNAL_BYTES_MAX: u64 = 16 << 20;
+const VIEW_SHARE: u64 = 16;
+const VIEW_BYTES_MIN: u64 = 1 << 20;
+/// This share of the reserve must be free to start again after the disk was full.
+const START_SHARE: u64 = 8;
+/// What is written for a try.
+const PROBE_BYTES: usize = 64 << 10;
+/// Descriptors that must be there to start again: the journal, the view, a few segments and sockets.
+const PROBE_FILES: usize = 64;
+
+/// The disks below the state and the spool.
+pub(super) struct Room {
+    files: Arc<dyn Files>,
+    state: PathBuf,
+    spool: PathBuf,
+    reserve: Option<u64>,
+    /// Journal files that were finished when last looked.
+    held: Mutex<Vec<PathBuf>>,
+}
+
+impl Room {
+    pub fn new(files: Arc<dyn Files>, config: &Config) -> Self {
+        let (state, spool) = (config.state.dir.clone(), config.spool.dir.clone());
+        Self { files, state, spool, reserve: config.state.reserve, held: Mutex::default() }
+    }
+
+    /// Has the disk hold room for what journal and view append next, so that others who fill the disk cannot keep outcomes
+    /// from being recorded. What is delivered can then be removed, which makes room for the rest.
+    pub fn hold(&self) {
+        let Ok(space) = self.files.space(&self.state) else { return };
+        let reserve = reserve_of(self.reserve, space);
+        let hold = |path: &Path, len: u64| {
+            if let Err(error) = self.files.hold_room(path, len) {
+                tracing::debug!(path = %path.display(), %error, "no room could be held");
+            }
+        };
+        if reserve == 0 {
+            return;
+        }
+        hold(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
+        let mut journal = self.journal_files();
+        if let Some(newest) = journal.pop() {
+            hold(&newest, (reserve / JOURNAL_SHARE).min(JOURNAL_BYTES_MAX));
+        }
+        // What was held for a file that is finished now is given back.
+        let mut last = lock(&self.held);
+        let finished = std::mem::replace(&mut *last, journal);
+        for path in last.iter().filter(|path| !finished.contains(path)) {
+            if let Err(error) = self.files.stat(path).and_then(|stat| self.files.truncate(path, stat.len)) {
+                tracing::debug!(path = %path.display(), %error, "held room could not be given back");
+            }
+        }
+    }
+
+    /// Oldest first.
+    fn journal_files(&self) -> Vec<PathBuf> {
+        let dir = self.state.join("journal");
+        let mut found: Vec<_> = self.files.list(&dir).into_iter().flatten().map(|entry| dir.join(entry.name)).collect();
+        found.sort();
+        found
+    }
+
+    /// Why it is too early to start again, if it is. Asked for a doubt whose cause passes.
+    pub fn lacks(&self, cause: Cause) -> Option<String> {
+        match cause {
+            Cause::Descriptors => self.lacks_descriptors(),
+            _ => [&self.state, &self.spool].into_iter().find_map(|dir| self.lacks_space(dir)),
+        }
+    }
+
+    fn lacks_space(&self, dir: &Path) -> Option<String> {
+        let space = self.files.space(dir).ok()?;
+        let wanted = reserve_of(self.reserve, space) / START_SHARE;
+        if space.free_files == 0 {
+            return Some(format!("no inodes are left on the file system of {}: remove files there", dir.display()));
+        }
+        if space.free_bytes < wanted {
+            let free = space.free_bytes >> 10;
+            let wanted = wanted >> 10;
+            return Some(format!("{free} KiB are free on the file system of {}, {wanted} are needed", dir.display()));
+        }
+        let error = self.try_writing(dir).err()?;
+        Some(format!("a try to write in {} fails: {error}", dir.display()))
+    }
+
+    /// Promises of the kernel are not enough: a quota shows only when something is written.
+    fn try_writing(&self, dir: &Path) -> io::Result<()> {
+        let path = dir.join(".room");
+        match self.files.unlink(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = self.files.create(&path)?;
+        let tried = file.append(&[0; PROBE_BYTES]).and_then(|()| file.sync_data());
+        self.files.unlink(&path)?;
+        tried
+    }
+
+    fn lacks_descriptors(&self) -> Option<String> {
+        let lock = self.state.join("lock");
+        let opened: io::Result<Vec<_>> = (0..PROBE_FILES).map(|_| self.files.open(&lock)).collect();
+        let error = opened.err()?;
+        Some(format!("no {PROBE_FILES} file descriptors are free ({error}): raise the limit (LimitNOFILE, ulimit -n)"))
+    }
+}
