@@ -24,10 +24,10 @@ pub(super) struct Booted<T> {
     pub log: Arc<LogReader>,
     pub scheduler: Scheduler<T>,
     pub routing: Routing,
-    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
-    pub begins: Timestamp,
     /// What was found missing or damaged, and what was done about it, in sentences.
     pub notices: Vec<String>,
+    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
+    pub begins: Timestamp,
 }
 
 /// Makes the parts from the open state and the spool. `wanted` are the configured subscriptions.
@@ -98,7 +98,7 @@ pub(super) fn boot<T>(
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
     apply_lanes(&mut scheduler, plan.lanes, begins);
-    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, begins, notices })
+    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices, begins })
 }
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
