@@ -231,11 +231,11 @@ impl Judge {
             }
             line.taken += 1;
             line.sure = true;
-            line.position = Some(position);
+            let before = line.position.replace(position);
             line.seq = seq;
             line.takers |= takers;
             if line.taken > 1 && line.is_event && !self.amnesia {
-                return Err(format!("event {id} was taken in twice"));
+                return Err(format!("event {id} was taken in twice: at {before:?} and {position:?}"));
             }
         }
         Ok(())
@@ -291,7 +291,10 @@ impl Judge {
                 if self.drops && !line.synced {
                     continue;
                 }
-                return Err(format!("event {id} was accepted and never taken in"));
+                return Err(format!(
+                    "event {id} was accepted and never taken in; before, it was at {:?}",
+                    line.position
+                ));
             }
             for lane in (0..self.rules.len()).filter(|lane| line.takers & (1 << lane) != 0) {
                 let row = rows[lane].get(id);
