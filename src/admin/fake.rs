@@ -145,6 +145,7 @@ impl Control for FakeEngine {
             started_at: Timestamp(NOON.0 - 273_600_000),
             state: "running".into(),
             state_reason: None,
+            notices: Vec::new(),
             config: ConfigStatus {
                 path: "/etc/spoolhook/config.toml".into(),
                 loaded_at: Timestamp(NOON.0 - 2_880_000),

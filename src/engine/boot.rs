@@ -4,14 +4,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::intake::{count_past, decode_cursor};
+use super::intake::{accept, count_past, decode_cursor};
 use super::lanes::{plan, settle_claims};
+use super::mend::{doubt_parked, gone_segments, write_off};
 use super::messages::Routing;
 use super::running::EngineError;
 use super::schedule::apply_lanes;
 use crate::dispatch::Scheduler;
 use crate::env::Files;
-use crate::ingest::{Ingest, IngestSettings, LogReader, Resume};
+use crate::ingest::{Ingest, IngestSettings, LogReader, Lost, Resume};
 use crate::model::{SegmentId, Subscription, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
@@ -25,6 +26,8 @@ pub(super) struct Booted<T> {
     pub routing: Routing,
     /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
     pub begins: Timestamp,
+    /// What was found missing or damaged, and what was done about it, in sentences.
+    pub notices: Vec<String>,
 }
 
 /// Makes the parts from the open state and the spool. `wanted` are the configured subscriptions.
@@ -37,18 +40,51 @@ pub(super) fn boot<T>(
     now: Timestamp,
 ) -> Result<Booted<T>, EngineError> {
     let reader = state.reader();
-    let resume = Resume { is_forgotten: opened.fresh, ..resume(&reader.ledger()).map_err(EngineError::Setup)? };
-    let ingest = Ingest::open(settings, files, resume, now)?;
-    let log = Arc::new(ingest.reader());
-    let barrier = if opened.forgot_claims() { ingest.newest_segment() } else { None };
-    let mut records = vec![Record::Started { at: now, barrier }];
-    records.extend(settle_claims(&reader.ledger()));
-    let kept = reader.ledger().extents.segments();
-    for segment in kept.into_iter().filter(|segment| !log.is_kept(*segment)) {
-        tracing::warn!(%segment, "the file of this segment is gone; what still waited in it cannot be sent");
-        records.push(Record::Purged { segment, at: now });
+    let mut notices = opened.notices.clone();
+    let forgot = opened.forgot_claims();
+    let mut resume = resume(&reader.ledger()).map_err(EngineError::Setup)?;
+    if forgot {
+        let pinned = reader.view.pinned_segments().map_err(|error| EngineError::State(error.into()))?;
+        resume.lost = Some(Lost { pinned });
     }
+    let mut ingest = Ingest::open(settings, files, resume, now)?;
+    let log = Arc::new(ingest.reader());
+    let mut cursors = Vec::new();
+    // A spool without any segment is a new one.
+    if forgot && ingest.newest_segment().is_some() {
+        let batches = ingest.copy_past_logs(now)?.into_iter();
+        cursors.extend(batches.flat_map(|batch| accept(batch, &Routing::default()).0));
+    }
+    let barrier = if forgot { ingest.newest_segment() } else { None };
+    if opened.fresh && barrier.is_some() {
+        notices.push(
+            "there is no state, though events were taken in from this spool before: everything that is kept is sent again \
+             to at-least-once subscriptions, and unknown to at-most-once ones. If the state directory was moved, stop the \
+             engine and restore it"
+                .to_owned(),
+        );
+    }
+    let mut records = vec![Record::Started { at: now, barrier }];
+    records.extend(cursors);
+    records.extend(settle_claims(&reader.ledger()));
+    if forgot {
+        records.extend(doubt_parked(&reader, wanted, now)?);
+    }
+    let (mut gone, has_waiting) = gone_segments(&reader, &log);
+    if has_waiting {
+        let names: Vec<_> = gone.iter().map(SegmentId::to_string).collect();
+        notices
+            .push(format!("files of the spool are gone, with events that somebody waited for: {}", names.join(", ")));
+    }
+    gone.extend(reader.ledger().extents.segments().intersection(ingest.brought_back()));
+    records.extend(gone.into_iter().map(|segment| Record::Purged { segment, at: now }));
     state.commit(&records)?;
+    if has_waiting || (forgot && !opened.fresh) {
+        let (records, sentences) = write_off(&reader, &log, now)?;
+        notices.extend(sentences);
+        state.commit(&records)?;
+    }
+    state.answered()?;
 
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
@@ -62,7 +98,7 @@ pub(super) fn boot<T>(
     let mut scheduler = Scheduler::new(workers, tail, barrier);
     let begins = now.max(last_known(&ledger));
     apply_lanes(&mut scheduler, plan.lanes, begins);
-    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, begins })
+    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, begins, notices })
 }
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {
@@ -73,7 +109,7 @@ fn resume(ledger: &Ledger) -> Result<Resume, String> {
     }
     let log_cursors = ledger.sources.values().map(|bytes| decode_cursor(bytes)).collect::<Result<_, _>>()?;
     let last_segment = consumed.keys().max().copied();
-    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, is_forgotten: false })
+    Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, lost: None })
 }
 
 /// The latest moment at which something happened, as far as the books know.

@@ -16,12 +16,15 @@ mod boot;
 mod catchup;
 mod committer;
 mod control;
+#[cfg(test)]
+mod damage;
 mod desk;
 mod doubt;
 #[cfg(debug_assertions)]
 mod failpoint;
 mod intake;
 mod lanes;
+mod mend;
 mod messages;
 mod pool;
 mod putaway;

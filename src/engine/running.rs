@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub config: RwLock<Arc<Config>>,
     pub loaded_at: Mutex<Timestamp>,
     pub started_at: Timestamp,
+    /// What the start found damaged or missing.
+    pub notices: Vec<String>,
     pub clock: Arc<dyn Clock>,
     /// The time by which retries are due.
     pub steady: Arc<Mutex<SteadyTime>>,

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
-use crate::store::{Opened, State};
+use crate::store::State;
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
 const ENTRIES_MAX: usize = 4096;
@@ -54,17 +54,9 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn report(opened: &Opened) {
-    for damage in &opened.damage {
-        let (file, start, end) = (damage.file.display(), damage.start, damage.end);
-        tracing::error!(%file, start, end, "journal bytes are damaged; what they said is lost, everything else is kept");
-    }
-    if let Some((path, reason)) = &opened.rebuilt {
-        let moved_to = path.display();
-        tracing::warn!(%moved_to, reason, "the view did not open; it was moved aside and rebuilt from the journal");
-    }
-    if opened.lost > 0 {
-        tracing::error!(records = opened.lost, "journal records are missing; the audit tells what no longer adds up");
+fn report(notices: &[String]) {
+    for notice in notices {
+        tracing::error!("{notice}");
     }
 }
 
@@ -108,12 +100,13 @@ impl Parts {
         let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
-        report(&opened);
+        report(&opened.notices);
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
         let workers = config.delivery.workers as usize;
         let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
-        let Booted { mut state, ingest, log, scheduler, routing, begins } = booted;
+        let Booted { mut state, ingest, log, scheduler, routing, begins, notices } = booted;
+        report(&notices[opened.notices.len()..]);
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
 
@@ -132,6 +125,7 @@ impl Parts {
             config: RwLock::new(Arc::new(config)),
             loaded_at: Mutex::new(now),
             started_at: now,
+            notices,
             clock: clock.clone(),
             steady: Arc::new(Mutex::new(steady)),
             transport: RwLock::new(transport),

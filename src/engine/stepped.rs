@@ -16,6 +16,7 @@ use super::committer::{self, Outlets};
 use super::intake::accept;
 use super::messages::{Entry, Routing, Then, ToScheduler};
 use super::putaway::retain;
+use super::running::EngineError;
 use super::schedule::{Outbox, apply_lanes};
 use super::withdraw::{forget, withdraw};
 use crate::dispatch::{Action, Input, Job, Scheduler, worker};
@@ -23,7 +24,7 @@ use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
 use crate::model::{Outcome, Subscription, Timestamp};
-use crate::store::{Ledger, Record, State};
+use crate::store::{Ledger, Limits, Record, SledTrees, State, StateReader};
 use crate::wire::{Bound, Dialects, RenderInput, Request};
 
 /// When every run begins.
@@ -43,22 +44,38 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub at: Timestamp,
+    pub subscription: String,
+    /// It was answered with a success.
+    pub taken: bool,
     pub request: Request,
 }
 
-/// A receiver that answers from a list, then always 200.
+/// Chooses an answer for a subscription.
+pub type Choose = Box<dyn FnMut(&str) -> Answer + Send>;
+
+/// A receiver that answers from a list, then as it chooses, by default always 200.
 pub struct Scripted {
     clock: Arc<ManualClock>,
     answers: Mutex<VecDeque<Answer>>,
+    pub choose: Mutex<Option<Choose>>,
     pub seen: Mutex<Vec<Seen>>,
 }
 
 impl Transport for Scripted {
-    type Endpoint = ();
+    type Endpoint = String;
 
-    fn send(&self, (): &(), request: &Request, _timeout: Duration) -> Evidence {
-        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Status(200));
-        self.seen.lock().unwrap().push(Seen { at: self.clock.now(), request: request.clone() });
+    fn send(&self, subscription: &String, request: &Request, _timeout: Duration) -> Evidence {
+        let scripted = self.answers.lock().unwrap().pop_front();
+        let answer = scripted.unwrap_or_else(|| match &mut *self.choose.lock().unwrap() {
+            Some(choose) => choose(subscription),
+            None => Answer::Status(200),
+        });
+        self.seen.lock().unwrap().push(Seen {
+            at: self.clock.now(),
+            subscription: subscription.clone(),
+            taken: matches!(answer, Answer::Status(200..300)),
+            request: request.clone(),
+        });
         let bytes = request.body.len() as u64;
         let failed = |outcome, request_bytes| Evidence {
             result: Err(Failure { outcome, message: "scripted".into() }),
@@ -81,18 +98,18 @@ impl Transport for Scripted {
     }
 }
 
-/// A subscription's dialect without an endpoint.
-pub struct Shape(Bound);
+/// A subscription's dialect; its name stands for the endpoint.
+pub struct Shape(Bound, String);
 
 impl worker::Target for Shape {
-    type Endpoint = ();
+    type Endpoint = String;
 
     fn render(&self, input: &RenderInput<'_>) -> Request {
         self.0.render(input)
     }
 
-    fn endpoint(&self) -> &() {
-        &()
+    fn endpoint(&self) -> &String {
+        &self.1
     }
 }
 
@@ -106,11 +123,13 @@ pub struct Stepped {
     parts: Option<Parts>,
     /// Jobs are handed out but not sent: the world stops before the network.
     pub hold_sends: bool,
+    pub limits: Limits,
 }
 
 struct Parts {
     ingest: Ingest,
     state: State,
+    notices: Vec<String>,
     scheduler: Scheduler<Shape>,
     catchup: CatchUp,
     log: Arc<LogReader>,
@@ -124,35 +143,49 @@ struct Parts {
 impl Stepped {
     /// An engine over `root` (spool and state) with these subscriptions.
     pub fn start(root: &std::path::Path, subscriptions: Vec<Subscription>, answers: &[Answer]) -> Self {
-        let clock = Arc::new(ManualClock::at(START));
+        Self::start_at(root, subscriptions, answers, START, Limits::default()).unwrap()
+    }
+
+    /// As [`start`](Self::start), at any time and over a state that may not open.
+    pub fn start_at(
+        root: &std::path::Path,
+        subscriptions: Vec<Subscription>,
+        answers: &[Answer],
+        now: Timestamp,
+        limits: Limits,
+    ) -> Result<Self, EngineError> {
+        let clock = Arc::new(ManualClock::at(now));
         let receiver = Arc::new(Scripted {
             clock: clock.clone(),
             answers: Mutex::new(answers.iter().cloned().collect()),
+            choose: Mutex::default(),
             seen: Mutex::default(),
         });
         let producer = Producer::new(Arc::new(OsFiles), &root.join("spool"), 1 << 20);
         let root = root.to_owned();
-        let mut engine = Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false };
-        engine.parts = Some(engine.open());
-        engine
+        let mut engine =
+            Self { clock, receiver, subscriptions, root, producer, parts: None, hold_sends: false, limits };
+        engine.parts = Some(engine.open()?);
+        Ok(engine)
     }
 
-    fn open(&self) -> Parts {
+    fn open(&self) -> Result<Parts, EngineError> {
         let now = self.clock.now();
         let files: Arc<dyn crate::env::Files> = Arc::new(OsFiles);
-        let (state, opened) = State::open(files.clone(), &self.root.join("state"), now).unwrap();
+        let (state, opened) =
+            State::open_unlocked(files.clone(), &SledTrees, self.limits, &self.root.join("state"), now)?;
         let dialects = Dialects::built_in();
         let wanted: Vec<_> = self
             .subscriptions
             .iter()
             .map(|subscription| {
                 let bound = dialects.get(&subscription.dialect).unwrap().bind(subscription).unwrap();
-                (Arc::new(subscription.clone()), Arc::new(Shape(bound)))
+                (Arc::new(subscription.clone()), Arc::new(Shape(bound, subscription.name.clone())))
             })
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
-        let Booted { state, ingest, log, scheduler, routing, .. } =
-            boot((state, &opened), settings, files, &wanted, 64, now).unwrap();
+        let Booted { state, ingest, log, scheduler, routing, notices, .. } =
+            boot((state, &opened), settings, files, &wanted, 64, now)?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
         let outlets = Outlets {
@@ -161,7 +194,8 @@ impl Stepped {
             observe: Box::new(|_| ()),
         };
         let catchup = CatchUp::new(state.reader(), log.clone());
-        Parts { ingest, state, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at: Some(now) }
+        let wake_at = Some(now);
+        Ok(Parts { ingest, state, notices, scheduler, catchup, log, routing, outlets, inbox, jobs, wake_at })
     }
 
     /// Appends one event to the spool.
@@ -252,14 +286,35 @@ impl Stepped {
         self.crash();
     }
 
+    /// The process dies, something happens to its files, and it starts again.
+    pub fn crash_while(&mut self, happens: impl FnOnce()) {
+        self.parts = None;
+        happens();
+        self.parts = Some(self.open().unwrap());
+    }
+
     /// The process dies here: nothing that was not durable is left. Then it starts again.
     pub fn crash(&mut self) {
         self.parts = None;
-        self.parts = Some(self.open());
+        self.parts = Some(self.open().unwrap());
     }
 
     pub fn ledger(&mut self) -> Ledger {
         self.parts().state.reader().ledger().clone()
+    }
+
+    /// What the start found missing or damaged.
+    pub fn notices(&mut self) -> Vec<String> {
+        self.parts().notices.clone()
+    }
+
+    /// The state, to look at and to write down.
+    pub fn state(&mut self) -> &mut State {
+        &mut self.parts().state
+    }
+
+    pub fn reader(&mut self) -> StateReader {
+        self.parts().state.reader()
     }
 
     /// What an audit finds wrong.

@@ -31,11 +31,11 @@ pub(super) fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64
     }
 }
 
-fn event(n: u32) -> String {
+pub(super) fn event(n: u32) -> String {
     format!(r#"{{"type":"invoice.created","id":"e{n}","data":{{"n":{n}}}}}"#)
 }
 
-fn header(seen: &Seen, name: &str) -> String {
+pub(super) fn header(seen: &Seen, name: &str) -> String {
     let found = seen.request.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
     found.map(|(_, value)| value.clone()).unwrap_or_default()
 }

@@ -114,7 +114,7 @@ pub trait Files: Send + Sync {
     fn unlink(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Creates `dir` and its parents, if missing; a directory it makes gets exactly `mode`, whatever the umask.
+    /// Creates `dir` and its parents, if missing, durably; a directory it makes gets exactly `mode`, whatever the umask.
     fn create_dirs(&self, dir: &Path, mode: u32) -> io::Result<()>;
     /// Bytes free for us on the file system of `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
@@ -272,9 +272,16 @@ impl Files for OsFiles {
         if dir.is_dir() {
             return Ok(());
         }
+        let missing: Vec<&Path> =
+            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
         fs::DirBuilder::new().recursive(true).mode(mode & 0o777).create(dir)?;
         // mkdir(2) takes the umask off and drops the set-group-id bit.
-        fs::set_permissions(dir, fs::Permissions::from_mode(mode))
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode))?;
+        missing.into_iter().try_for_each(|made| match made.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => self.sync_dir(Path::new(".")),
+            Some(parent) => self.sync_dir(parent),
+            None => Ok(()),
+        })
     }
 
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {

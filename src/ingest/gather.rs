@@ -134,7 +134,7 @@ impl Ingest {
         }
     }
 
-    fn copy_logs(&mut self, tick: &mut TickState) -> Result<(), IngestError> {
+    pub(super) fn copy_logs(&mut self, tick: &mut TickState) -> Result<(), IngestError> {
         let mut cursors = Vec::new();
         let mut logs = std::mem::take(&mut self.logs);
         for log in &mut logs {

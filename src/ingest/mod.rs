@@ -11,6 +11,7 @@
 //! sooner. `LogReader` reads events again, `Quarantine` is for those who look through rejected lines, `Producer` is the
 //! other side of the protocol. What becomes of an event behind the batch is for others.
 
+mod bring_back;
 mod budget;
 mod claim;
 mod error;
@@ -42,7 +43,6 @@ mod tailer;
 #[cfg(test)]
 mod tests;
 mod tick;
-mod unarchive;
 mod visit;
 mod watch;
 
@@ -57,5 +57,5 @@ pub use record::parse_line;
 pub use settings::{IngestSettings, LogSettings};
 pub use status::{Problem, ProblemKind, SourceStatus};
 pub use tailer::Ingest;
-pub use tick::{Batch, Next, Resume, Tick};
+pub use tick::{Batch, Lost, Next, Resume, Tick};
 pub use watch::Watch;

@@ -1,6 +1,6 @@
 //! What ingest tells others about itself: troubles, progress, and a way to look events up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::log::LogSource;
@@ -25,6 +25,11 @@ impl Ingest {
     /// The greatest segment id ever seen.
     pub fn newest_segment(&self) -> Option<SegmentId> {
         self.last_segment
+    }
+
+    /// Segments that were made again from single lines: what was known of them is to be forgotten.
+    pub fn brought_back(&self) -> &BTreeSet<SegmentId> {
+        &self.brought_back
     }
 
     /// What needs a person's hand now.

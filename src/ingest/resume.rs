@@ -30,8 +30,8 @@ impl Ingest {
     /// Puts every segment of `claimed/` back into its stream and every archived one on the shelf. The newest id found.
     pub(super) fn resume(&mut self, resume: &Resume, now: Timestamp) -> Result<Option<SegmentId>, IngestError> {
         let at = self.engine_time();
-        if resume.is_forgotten {
-            self.unarchive()?;
+        if let Some(lost) = &resume.lost {
+            self.bring_back(resume, lost)?;
         }
         let mut found = self.list_claimed().map_err(IngestError::layout(&self.layout.claimed))?;
         found.sort_by_key(|found| found.id);
@@ -42,7 +42,7 @@ impl Ingest {
         let newest_claimed = found.last().map(|found| found.id);
         for Found { id, path, origin } in found {
             self.index.set(id, path.clone());
-            let consumed = resume.consumed.get(&id).copied().unwrap_or(0);
+            let consumed = resume.consumed.get(&id).copied().filter(|_| !self.brought_back.contains(&id)).unwrap_or(0);
             let mut segment = Segment::new(id, path, consumed, self.next_seq, at);
             if matches!(origin, Origin::Log { .. }) {
                 segment.copying = Some(false);

@@ -1,7 +1,7 @@
 //! The taking-in of events: one `tick` finds new files, copies logs, reads whole lines in turns, judges them, and hands
 //! out what is durable. It never waits and owns no thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub struct Ingest {
     pub(super) ring: VecDeque<String>,
     pub(super) logs: Vec<LogSource>,
     pub(super) shelf: Shelf,
+    /// Segments that were made again from the lines left of them.
+    pub(super) brought_back: BTreeSet<SegmentId>,
     pub(super) quarantine: QuarantineWriter,
     pub(super) index: SegmentIndex,
     pub(super) problems: Problems,
@@ -131,6 +133,7 @@ impl Ingest {
             ring: VecDeque::new(),
             logs,
             shelf: Shelf::default(),
+            brought_back: BTreeSet::new(),
             quarantine: QuarantineWriter::new(Arc::clone(&files), layout.quarantine.clone()),
             index: SegmentIndex::default(),
             problems: Problems::default(),
@@ -164,16 +167,7 @@ impl Ingest {
 
     fn run(&mut self, now: Timestamp) -> Result<Tick, IngestError> {
         let at = self.time.advance(now);
-        let mut tick = TickState {
-            now,
-            at,
-            batches: Vec::new(),
-            bytes_left: TICK_BYTES,
-            events_left: TICK_EVENTS,
-            rejected: 0,
-            is_more: false,
-            next: at + self.settings.scan_interval,
-        };
+        let mut tick = self.new_tick(now);
         self.problems.forget_old(now);
         self.gather(&mut tick)?;
         let looks = self.ring.len().min(TICK_STREAMS);
@@ -195,6 +189,20 @@ impl Ingest {
         self.buffer.shrink_to(KEPT_BUFFER);
         let next = if tick.is_more { Next::Now } else { Next::At(now.plus(tick.next.saturating_sub(at))) };
         Ok(Tick { batches: tick.batches, next })
+    }
+
+    pub(super) fn new_tick(&self, now: Timestamp) -> TickState {
+        let at = self.time.at;
+        TickState {
+            now,
+            at,
+            batches: Vec::new(),
+            bytes_left: TICK_BYTES,
+            events_left: TICK_EVENTS,
+            rejected: 0,
+            is_more: false,
+            next: at + self.settings.scan_interval,
+        }
     }
 
     pub(super) fn fresh_id(&mut self, now: Timestamp) -> SegmentId {

@@ -1,6 +1,6 @@
 //! What goes into and comes out of the taking-in of events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::model::{Event, Extent, SegmentId, Seq, Timestamp};
 
@@ -16,8 +16,15 @@ pub struct Resume {
     pub log_cursors: Vec<LogCursor>,
     /// The greatest segment id ever seen.
     pub last_segment: Option<SegmentId>,
-    /// The state was lost, and with it what still had to be delivered of the archived segments: they are read again.
-    pub is_forgotten: bool,
+    /// Set when records were lost: what is archived may not have been dealt with.
+    pub lost: Option<Lost>,
+}
+
+/// What a state that has lost records still knows.
+#[derive(Clone, Debug, Default)]
+pub struct Lost {
+    /// Segments that rows of single deliveries speak of.
+    pub pinned: BTreeSet<SegmentId>,
 }
 
 /// A stretch of one segment, ready to be made an extent of the journal: all of it or nothing.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   <state>/checkpoint/00000000000000004711.ckpt      named by the last record number it reflects
-//!   frames as in frame.rs; payload = | key length u16 | key | value |; the last frame carries the commit flag
+//!   frames as in frame.rs; payload = | key length u16 | key | value |; the last frame carries the commit flag, and the
+//!   number of the others as u64
 //! ```
 //!
 //! Written under another name, synced, renamed; the two newest are kept.
@@ -11,8 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, Item};
+use super::rows::{self, Tally};
+use super::tree::Pair;
 use super::view::{View, ViewError};
 use crate::env::Files;
+use crate::model::Timestamp;
 
 const KEPT: usize = 2;
 
@@ -25,9 +29,13 @@ pub enum CheckpointError {
     View(#[from] ViewError),
 }
 
-fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut found: Vec<_> = files
-        .list(dir)?
+/// The checkpoints in `dir` by the record number they reflect, oldest first; none without the directory.
+pub(super) fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match files.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found: Vec<_> = entries
         .into_iter()
         .filter_map(|entry| {
             let name = entry.name.to_str()?;
@@ -68,7 +76,7 @@ pub(super) fn write(files: &dyn Files, dir: &Path, view: &View, lsn: u64) -> Res
             buffer.clear();
         }
     }
-    frame::encode(lsn, true, &[], &mut buffer);
+    frame::encode(lsn, true, &(rows as u64).to_le_bytes(), &mut buffer);
     file.append(&buffer).map_err(io_error("write"))?;
     file.sync_data().map_err(io_error("sync"))?;
     files.rename(&temporary, &path).map_err(io_error("publish"))?;
@@ -85,14 +93,36 @@ pub(super) fn newest_lsn(files: &dyn Files, dir: &Path) -> u64 {
     list(files, dir).ok().and_then(|listed| listed.last().map(|(lsn, _)| *lsn)).unwrap_or(0)
 }
 
-type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+/// The record number that the oldest checkpoint reflects: what the journal holds behind it may be needed. 0 without one.
+pub(super) fn oldest_lsn(files: &dyn Files, dir: &Path) -> u64 {
+    list(files, dir).ok().and_then(|listed| listed.first().map(|(lsn, _)| *lsn)).unwrap_or(0)
+}
 
-fn parse(bytes: &[u8]) -> Option<Pairs> {
+/// A checkpoint that is whole.
+pub(super) struct Checkpoint {
+    /// The record number that it reflects.
+    pub lsn: u64,
+    pub path: PathBuf,
+    pub pairs: Vec<Pair>,
+}
+
+impl Checkpoint {
+    /// When the state was made that it belongs to.
+    pub(super) fn born(&self) -> Option<Timestamp> {
+        let (_, tally) = self.pairs.iter().find(|(key, _)| key == rows::TALLY)?;
+        rows::unseal::<Tally>(tally).ok().map(|tally| tally.born)
+    }
+}
+
+fn parse(bytes: &[u8], lsn: u64) -> Option<Vec<Pair>> {
     let mut pairs = Vec::new();
     for item in frame::scan(bytes) {
         let Item::Frame(frame) = item else { return None };
+        if frame.lsn != lsn {
+            return None;
+        }
         if frame.commit {
-            return Some(pairs);
+            return (frame.payload == (pairs.len() as u64).to_le_bytes()).then_some(pairs);
         }
         let (len, rest) = frame.payload.split_at_checked(2)?;
         let len = usize::from(u16::from_le_bytes(len.try_into().ok()?));
@@ -102,23 +132,9 @@ fn parse(bytes: &[u8]) -> Option<Pairs> {
     None
 }
 
-/// The newest checkpoint that is whole, with the record number it reflects.
-pub(super) fn read_newest(files: &dyn Files, dir: &Path) -> Result<Option<(u64, Pairs)>, CheckpointError> {
-    let listed = match list(files, dir) {
-        Ok(listed) => listed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(CheckpointError::Io { action: "list", path: dir.to_owned(), source }),
-    };
-    for (lsn, path) in listed.into_iter().rev() {
-        match files.read(&path) {
-            Ok(bytes) => {
-                if let Some(pairs) = parse(&bytes) {
-                    return Ok(Some((lsn, pairs)));
-                }
-                tracing::warn!(path = %path.display(), "this checkpoint is damaged; an older one is tried");
-            }
-            Err(source) => return Err(CheckpointError::Io { action: "read", path, source }),
-        }
-    }
-    Ok(None)
+/// Reads the checkpoint at `path`; `None` when it is not whole.
+pub(super) fn read(files: &dyn Files, lsn: u64, path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
+    let bytes =
+        files.read(path).map_err(|source| CheckpointError::Io { action: "read", path: path.to_owned(), source })?;
+    Ok(parse(&bytes, lsn).map(|pairs| Checkpoint { lsn, path: path.to_owned(), pairs }))
 }

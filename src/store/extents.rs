@@ -43,6 +43,10 @@ impl Extents {
         self.chunks.get(at).map(|chunk| &**chunk)
     }
 
+    pub(super) fn chunk_count(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// Number of the chunk that was written last.
     pub(super) fn last_chunk(&self) -> Option<u64> {
         self.chunks.back().map(|chunk| chunk.number)

@@ -89,6 +89,24 @@ fn frame_at(bytes: &[u8], start: usize) -> Option<Frame<'_>> {
     })
 }
 
+/// Whether `bytes` are the beginning of frame `lsn` and end before it does. A length field that was damaged so that the
+/// frame seems longer than it is does not pass: the checksum fits what is there.
+pub fn is_cut_short(bytes: &[u8], lsn: u64) -> bool {
+    let magic = bytes.len().min(MAGIC.len());
+    if bytes[..magic] != MAGIC[..magic] {
+        return false;
+    }
+    let Some((header, payload)) = bytes.split_at_checked(HEADER_BYTES) else { return true };
+    let len = u32_at(header, 4) as usize;
+    let number: [u8; 8] = header[12..20].try_into().expect("eight bytes");
+    let is_whole = checksum(number, header[20], payload) == u32_at(header, 8);
+    !is_whole
+        && len > payload.len()
+        && len <= PAYLOAD_BYTES_MAX
+        && u64::from_le_bytes(number) == lsn
+        && header[20] & !COMMIT == 0
+}
+
 /// Walks the frames in `bytes`, reporting damage and going on behind it.
 pub fn scan(bytes: &[u8]) -> impl Iterator<Item = Item<'_>> {
     let mut at = 0;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::frame::Item;
-use super::journal::{self, JournalError, JournalFile};
+use super::journal::{self, JournalError, JournalFile, Listed};
 use super::record::Record;
 use super::state::StateReader;
 use crate::model::Timestamp;
@@ -13,7 +13,7 @@ impl StateReader {
     pub fn history_over(&self, bytes_max: u64) -> Result<Option<Timestamp>, JournalError> {
         let io_error = |action| move |source| JournalError::Io { action, path: self.journal_dir.clone(), source };
         let mut bytes = 0;
-        for (_, path, len) in
+        for Listed { path, len, .. } in
             journal::list(&*self.files, &self.journal_dir).map_err(io_error("list"))?.into_iter().rev()
         {
             bytes += len;
@@ -33,16 +33,21 @@ impl StateReader {
     ) -> Result<(), JournalError> {
         let io_error = |source| JournalError::Io { action: "list", path: self.journal_dir.clone(), source };
         let files = journal::list(&*self.files, &self.journal_dir).map_err(io_error)?;
-        for (_, path, _) in files.into_iter().rev().filter(|file| file.0 < before_lsn) {
-            let file = match JournalFile::read(&*self.files, path) {
+        for listed in files.into_iter().rev().filter(|file| file.first_lsn < before_lsn) {
+            let file = match JournalFile::read(&*self.files, listed.path) {
                 Ok(file) => file,
                 Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             };
+            let mut newest = 0;
             let frames: Vec<_> = file
                 .items()
                 .filter_map(|item| match item {
-                    Item::Frame(frame) if frame.lsn < before_lsn => Some(frame),
+                    // One that came before stands where another was overwritten.
+                    Item::Frame(frame) if frame.lsn < before_lsn && frame.lsn > newest => {
+                        newest = frame.lsn;
+                        Some(frame)
+                    }
                     _ => None,
                 })
                 .collect();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   <state>/journal/00000000000000000001.journal     named by the first record number (lsn) in it
-//!   | "spoolhook-jrnl1\n" | frame | frame | ...      frames as in frame.rs, at most ~16 MiB a file
+//!   | "spoolhook-jrnl1\n" | birth | frame | frame | ...      frames as in frame.rs, at most ~16 MiB a file
+//!   birth: a frame with number 0; its payload, i64 of milliseconds, is when the state was made that the file belongs to
 //! ```
 //!
 //! One commit is one write and one fdatasync. A failed write or sync is final: the handle refuses everything after it,
@@ -13,15 +14,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{self, Item};
+use super::frame::{self, Frame, Item};
+use super::marks::Marks;
 use super::record::{self, Record};
-use super::state::Limits;
 use crate::env::{AppendFile, Files};
 use crate::model::Timestamp;
 
 const FILE_HEADER: &[u8; 16] = b"spoolhook-jrnl1\n";
 /// What journal files of every version begin with.
 const FAMILY: &[u8] = b"spoolhook-jrnl";
+
+/// The number of the frame that says which state a file belongs to; records begin with 1.
+pub(super) const BIRTH: u64 = 0;
 
 /// Bytes that should have been records and are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,23 +56,21 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
 pub struct Journal {
     files: Arc<dyn Files>,
     dir: PathBuf,
-    current: Option<(PathBuf, Box<dyn AppendFile>, u64)>,
+    current: Option<Current>,
     next_lsn: u64,
-    /// A file is closed when it has grown past this.
-    pub(super) file_bytes_max: u64,
+    born: Timestamp,
+    file_bytes_max: u64,
+    marks: Marks,
     stopped: bool,
     buffer: Vec<u8>,
     payload: Vec<u8>,
 }
 
-/// What reading the journal found, besides the records.
-#[derive(Debug, Default)]
-pub struct ScanReport {
-    pub damage: Vec<Damage>,
-    /// Number of the last record of the last whole commit in the files that were read; 0 when there was none.
-    pub last_lsn: u64,
-    /// Records that are missing among those that were to be handed over.
-    pub lost: u64,
+/// The file that commits are appended to.
+struct Current {
+    path: PathBuf,
+    file: Box<dyn AppendFile>,
+    len: u64,
 }
 
 fn file_name(first_lsn: u64) -> String {
@@ -81,15 +83,27 @@ pub(super) fn written(files: &dyn Files, path: &Path) -> Result<Timestamp, Journ
     Ok(Timestamp(i64::try_from(written_ns / 1_000_000).unwrap_or(i64::MAX)))
 }
 
-/// The journal's files in `dir`, oldest first, with their first lsn.
-pub fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<(u64, PathBuf, u64)>> {
-    let mut found: Vec<_> = files
-        .list(dir)?
+/// One name in the journal's directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Number of the first record in it.
+    pub first_lsn: u64,
+    pub path: PathBuf,
+    pub len: u64,
+}
+
+/// The journal's files in `dir`, oldest first; none without the directory.
+pub fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<Listed>> {
+    let entries = match files.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found: Vec<_> = entries
         .into_iter()
         .filter_map(|entry| {
             let name = entry.name.to_str()?;
-            let first = name.strip_suffix(".journal")?.parse().ok()?;
-            Some((first, dir.join(name), entry.stat.len))
+            let first_lsn = name.strip_suffix(".journal")?.parse().ok()?;
+            Some(Listed { first_lsn, path: dir.join(name), len: entry.stat.len })
         })
         .collect();
     found.sort();
@@ -106,16 +120,46 @@ impl JournalFile {
     /// Reads the file at `path`.
     pub fn read(files: &dyn Files, path: PathBuf) -> Result<Self, JournalError> {
         let bytes = files.read(&path).map_err(io_error("read", &path))?;
-        let other_version = bytes.starts_with(FAMILY) && !bytes.starts_with(FILE_HEADER);
-        if other_version && bytes.len() >= FILE_HEADER.len() {
-            return Err(JournalError::Foreign(path));
+        let file = Self { path, bytes };
+        let other_version = file.bytes.starts_with(FAMILY) && !file.has_header();
+        // A damaged header is no other version: the frames behind it are ours.
+        if other_version && file.bytes.len() >= FILE_HEADER.len() && file.frames().next().is_none() {
+            return Err(JournalError::Foreign(file.path));
         }
-        Ok(Self { path, bytes })
+        Ok(file)
     }
 
-    /// Frames and damage, with offsets in the file.
+    /// Whether it begins as a journal file does.
+    pub(super) fn has_header(&self) -> bool {
+        self.bytes.starts_with(FILE_HEADER)
+    }
+
+    /// Whether all of it may be the beginning of a file that was never finished: part of a header, or zeros.
+    pub(super) fn is_unwritten(&self) -> bool {
+        FILE_HEADER.starts_with(&self.bytes) || self.bytes.iter().all(|byte| *byte == 0)
+    }
+
+    /// Frames and damage, with offsets behind the header.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
         frame::scan(self.bytes.get(FILE_HEADER.len()..).unwrap_or_default())
+    }
+
+    fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        self.items().filter_map(|item| match item {
+            Item::Frame(frame) => Some(frame),
+            Item::Damage { .. } => None,
+        })
+    }
+
+    /// When the state was made that this file belongs to.
+    pub(super) fn born(&self) -> Option<Timestamp> {
+        let frame = self.frames().next().filter(|frame| frame.lsn == BIRTH)?;
+        Some(Timestamp(i64::from_le_bytes(frame.payload.try_into().ok()?)))
+    }
+
+    /// The bytes from an offset in the file on.
+    pub(super) fn from(&self, offset: u64) -> &[u8] {
+        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
     }
 
     /// The offset in the file of an offset that [`items`](Self::items) reported.
@@ -124,7 +168,7 @@ impl JournalFile {
     }
 
     /// Decodes a frame of this file.
-    pub fn decode(&self, frame: &frame::Frame<'_>) -> Result<Record, JournalError> {
+    pub fn decode(&self, frame: &Frame<'_>) -> Result<Record, JournalError> {
         record::decode(frame.payload).map_err(|source| JournalError::Record {
             lsn: frame.lsn,
             path: self.path.clone(),
@@ -133,57 +177,48 @@ impl JournalFile {
     }
 }
 
+/// Where an open journal goes on.
+pub(super) struct Resume {
+    /// The file that ends with the last record, and its length.
+    pub current: Option<(PathBuf, u64)>,
+    pub next_lsn: u64,
+    /// When this state was made.
+    pub born: Timestamp,
+    pub marks: Marks,
+}
+
 impl Journal {
-    /// Opens the journal in `dir` and hands every record after `after_lsn` to `each`, in order. An unfinished commit at
-    /// the very end is cut off: nothing ever depended on it. Damage before that is stepped over and reported.
-    pub fn open(
+    /// Opens the journal in `dir` for writing.
+    pub(super) fn open(
         files: Arc<dyn Files>,
         dir: &Path,
-        after_lsn: u64,
-        mut each: impl FnMut(u64, Record),
-    ) -> Result<(Self, ScanReport), JournalError> {
+        resume: Resume,
+        file_bytes_max: u64,
+    ) -> Result<Self, JournalError> {
         files.create_dirs(dir, 0o700).map_err(io_error("create", dir))?;
-        let listed = list(&*files, dir).map_err(io_error("list", dir))?;
         // An engine that was killed may not have come to it.
         files.sync_dir(dir).map_err(io_error("sync", dir))?;
-        let mut report = ScanReport::default();
-        let mut current = None;
-        for (index, (first_lsn, path, len)) in listed.iter().enumerate() {
-            let last = index + 1 == listed.len();
-            let skippable = !last && listed[index + 1].0 <= after_lsn + 1;
-            if skippable {
-                continue;
+        let current = match resume.current {
+            Some((path, len)) => {
+                let mut file = files.append_to(&path).map_err(io_error("open", &path))?;
+                // Its end may have been written by an engine that was killed before it could sync it.
+                file.sync_data().map_err(io_error("sync", &path))?;
+                Some(Current { path, file, len })
             }
-            report.last_lsn = report.last_lsn.max(first_lsn - 1);
-            files.forget_cached(path).map_err(io_error("make durable", path))?;
-            let file = JournalFile::read(&*files, path.clone())?;
-            let end = replay_file(&file, after_lsn, last, &mut report, &mut each)?;
-            if last {
-                if end < *len {
-                    files.truncate(path, end).map_err(io_error("cut the unfinished end of", path))?;
-                }
-                if end >= FILE_HEADER.len() as u64 {
-                    let mut handle = files.append_to(path).map_err(io_error("open", path))?;
-                    // Its end may have been written by an engine that was killed before it could sync it.
-                    handle.sync_data().map_err(io_error("sync", path))?;
-                    current = Some((path.clone(), handle, end));
-                } else {
-                    files.unlink(path).map_err(io_error("remove the empty", path))?;
-                }
-            }
-        }
-        let next_lsn = report.last_lsn.max(after_lsn) + 1;
-        let journal = Self {
+            None => None,
+        };
+        Ok(Self {
             files,
             dir: dir.to_owned(),
             current,
-            next_lsn,
-            file_bytes_max: Limits::default().journal_file_bytes,
+            next_lsn: resume.next_lsn,
+            born: resume.born,
+            file_bytes_max,
+            marks: resume.marks,
             stopped: false,
             buffer: vec![],
             payload: vec![],
-        };
-        Ok((journal, report))
+        })
     }
 
     /// Writes `records` as one commit and makes it durable. Returns the number of the first.
@@ -208,32 +243,36 @@ impl Journal {
             let commit = index + 1 == records.len();
             frame::encode(self.next_lsn + index as u64, commit, &self.payload, &mut self.buffer);
         }
-        if self.current.as_ref().is_none_or(|(_, _, len)| *len > self.file_bytes_max) {
+        if self.current.as_ref().is_none_or(|current| current.len > self.file_bytes_max) {
             self.current = Some(self.start_file()?);
         }
-        let (path, file, len) = self.current.as_mut().expect("a file was just opened");
-        file.append(&self.buffer).map_err(io_error("append to", path))?;
-        file.sync_data().map_err(io_error("sync", path))?;
-        *len += self.buffer.len() as u64;
+        let current = self.current.as_mut().expect("a file was just opened");
+        current.file.append(&self.buffer).map_err(io_error("append to", &current.path))?;
+        current.file.sync_data().map_err(io_error("sync", &current.path))?;
+        current.len += self.buffer.len() as u64;
         self.next_lsn += records.len() as u64;
+        self.marks.note(&*self.files, self.next_lsn - 1);
         Ok(())
     }
 
-    fn start_file(&self) -> Result<(PathBuf, Box<dyn AppendFile>, u64), JournalError> {
+    fn start_file(&mut self) -> Result<Current, JournalError> {
         let path = self.dir.join(file_name(self.next_lsn));
         let mut file = self.files.create(&path).map_err(io_error("create", &path))?;
-        file.append(FILE_HEADER).map_err(io_error("write the header of", &path))?;
+        let mut head = FILE_HEADER.to_vec();
+        frame::encode(BIRTH, false, &self.born.0.to_le_bytes(), &mut head);
+        file.append(&head).map_err(io_error("write the header of", &path))?;
         self.files.sync_dir(&self.dir).map_err(io_error("sync", &self.dir))?;
-        Ok((path, file, FILE_HEADER.len() as u64))
+        self.marks.start_file();
+        Ok(Current { path, file, len: head.len() as u64 })
     }
 
     /// Whether some file is older, or all together are larger, than history may be.
     pub fn is_over(&self, bytes_max: u64, before: Timestamp) -> Result<bool, JournalError> {
         let listed = list(&*self.files, &self.dir).map_err(io_error("list", &self.dir))?;
-        let total: u64 = listed.iter().map(|file| file.2).sum();
+        let total: u64 = listed.iter().map(|file| file.len).sum();
         let mut old = false;
-        if let [(_, oldest, _), _, ..] = listed.as_slice() {
-            old = written(&*self.files, oldest)? < before;
+        if let [oldest, _, ..] = listed.as_slice() {
+            old = written(&*self.files, &oldest.path)? < before;
         }
         Ok(listed.len() > 1 && (old || total > bytes_max))
     }
@@ -242,144 +281,20 @@ impl Journal {
     /// everything in them is at or below `upto_lsn`. Returns the number of files removed.
     pub fn prune(&self, upto_lsn: u64, bytes_max: u64, before: Timestamp) -> Result<usize, JournalError> {
         let listed = list(&*self.files, &self.dir).map_err(io_error("list", &self.dir))?;
-        let mut total: u64 = listed.iter().map(|file| file.2).sum();
+        let mut total: u64 = listed.iter().map(|file| file.len).sum();
         let mut removed = 0;
         for pair in listed.windows(2) {
-            let (_, path, len) = &pair[0];
+            let Listed { path, len, .. } = &pair[0];
             let old = written(&*self.files, path)? < before;
-            if !(old || total > bytes_max) || pair[1].0 > upto_lsn + 1 {
+            if !(old || total > bytes_max) || pair[1].first_lsn > upto_lsn + 1 {
                 break;
             }
             self.files.unlink(path).map_err(io_error("remove", path))?;
+            // One by one: a power cut must not bring an older file back and leave a gap behind it.
+            self.files.sync_dir(&self.dir).map_err(io_error("sync", &self.dir))?;
             total -= len;
             removed += 1;
         }
         Ok(removed)
-    }
-}
-
-/// Replays one file and returns the offset after its last whole commit.
-fn replay_file(
-    file: &JournalFile,
-    after_lsn: u64,
-    last: bool,
-    report: &mut ScanReport,
-    each: &mut impl FnMut(u64, Record),
-) -> Result<u64, JournalError> {
-    let mut committed_end = file.offset(0);
-    let mut open_commit = Vec::new();
-    let mut damage = Vec::new();
-    if file.bytes.len() >= FILE_HEADER.len() && !file.bytes.starts_with(FILE_HEADER) {
-        damage.push(Damage { file: file.path.clone(), start: 0, end: file.offset(0) });
-    }
-    for item in file.items() {
-        match item {
-            Item::Damage { start, end } => {
-                damage.push(Damage { file: file.path.clone(), start: file.offset(start), end: file.offset(end) })
-            }
-            Item::Frame(frame) => {
-                open_commit.push((frame.lsn, file.decode(&frame)?));
-                if frame.commit {
-                    committed_end = file.offset(frame.end());
-                    for (lsn, record) in open_commit.drain(..) {
-                        let expected = report.last_lsn.max(after_lsn) + 1;
-                        report.lost += lsn.saturating_sub(expected);
-                        report.last_lsn = report.last_lsn.max(lsn);
-                        if lsn > after_lsn {
-                            each(lsn, record);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    if last {
-        damage.retain(|damage| damage.start < committed_end);
-    }
-    report.damage.extend(damage);
-    Ok(if file.bytes.len() < FILE_HEADER.len() { 0 } else { committed_end })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::env::OsFiles;
-
-    fn record(at: i64) -> Record {
-        Record::Started { at: Timestamp(at), barrier: None }
-    }
-
-    fn open(dir: &Path, after: u64) -> (Journal, ScanReport, Vec<(u64, Record)>) {
-        let mut seen = Vec::new();
-        let (journal, report) =
-            Journal::open(Arc::new(OsFiles), dir, after, |lsn, record| seen.push((lsn, record))).unwrap();
-        (journal, report, seen)
-    }
-
-    #[test]
-    fn commits_are_read_back_in_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, ..) = open(dir.path(), 0);
-        assert_eq!(journal.commit(&[record(1), record(2)]).unwrap(), 1);
-        assert_eq!(journal.commit(&[record(3)]).unwrap(), 3);
-        let (journal, report, seen) = open(dir.path(), 1);
-        assert_eq!(seen, [(2, record(2)), (3, record(3))]);
-        assert_eq!((report.last_lsn, journal.next_lsn), (3, 4));
-        assert_eq!(report.damage, []);
-    }
-
-    #[test]
-    fn an_unfinished_commit_never_happened_wherever_it_was_cut() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, ..) = open(dir.path(), 0);
-        journal.commit(&[record(1)]).unwrap();
-        let path = dir.path().join(file_name(1));
-        let whole = std::fs::read(&path).unwrap().len();
-        journal.commit(&[record(2), record(3)]).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        for cut in whole..bytes.len() {
-            std::fs::write(&path, &bytes[..cut]).unwrap();
-            let (mut journal, report, seen) = open(dir.path(), 0);
-            assert_eq!(seen, [(1, record(1))], "cut at {cut}");
-            assert_eq!(report.damage, [], "cut at {cut}");
-            journal.commit(&[record(9)]).unwrap();
-            assert_eq!(open(dir.path(), 0).2, [(1, record(1)), (2, record(9))], "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn damage_in_the_middle_costs_one_record_and_is_reported() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, ..) = open(dir.path(), 0);
-        for at in 1..=3 {
-            journal.commit(&[record(at)]).unwrap();
-        }
-        let path = dir.path().join(file_name(1));
-        let mut bytes = std::fs::read(&path).unwrap();
-        let frame = (bytes.len() - 16) / 3;
-        bytes[16 + frame + 25] ^= 0x40;
-        std::fs::write(&path, &bytes).unwrap();
-        let (_, report, seen) = open(dir.path(), 0);
-        assert_eq!(seen, [(1, record(1)), (3, record(3))]);
-        assert_eq!(report.damage.len(), 1);
-    }
-
-    #[test]
-    fn files_go_by_size_and_age_and_only_behind_a_checkpoint() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut journal, ..) = open(dir.path(), 0);
-        journal.file_bytes_max = 100;
-        for at in 1..=40 {
-            journal.commit(&[record(at)]).unwrap();
-        }
-        let count = || list(&OsFiles, dir.path()).unwrap().len();
-        let (all, first_kept) = (count(), list(&OsFiles, dir.path()).unwrap()[3].0);
-        assert!(all > 5);
-        let long_ago = Timestamp(0);
-        assert_eq!(journal.prune(0, 0, Timestamp(i64::MAX)).unwrap(), 0, "no checkpoint holds any of it");
-        assert_eq!(journal.prune(40, u64::MAX, long_ago).unwrap(), 0, "neither too old nor too much");
-        assert_eq!(journal.prune(first_kept - 1, 0, long_ago).unwrap(), 3);
-        assert_eq!(journal.prune(40, u64::MAX, Timestamp(i64::MAX)).unwrap(), all - 4, "the file in use stays");
-        assert_eq!(open(dir.path(), 40).1.last_lsn, 40);
     }
 }

@@ -275,6 +275,10 @@ impl Ledger {
                     (_, Origin::Log) => None,
                 }
             }),
+            Record::Dropped { sub, count, .. } => self.in_lane(*sub, |lane| {
+                lane.books.dropped += count;
+                None
+            }),
             Record::Retriggered { key, row, was, .. } => self.in_lane(key.sub, |lane| {
                 lane.leave(*was);
                 lane.enter(ExceptionStatus::Parked);

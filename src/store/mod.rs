@@ -4,6 +4,7 @@
 //! is what both add up to per subscription, in memory; the *view* is sled: one row per delivery that is neither delivered
 //! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
 
+mod aside;
 mod checkpoint;
 mod chunk;
 mod extents;
@@ -12,10 +13,16 @@ mod history;
 mod journal;
 mod ledger;
 mod lock;
+mod marks;
+mod opening;
+mod reconcile;
 mod record;
 mod recount;
+mod recovering;
 mod rows;
 mod state;
+mod survey;
+mod tail;
 mod tree;
 mod view;
 

@@ -161,6 +161,12 @@ pub enum Record {
         was: ExceptionStatus,
         at: Timestamp,
     },
+    /// So many deliveries of the subscription are no longer to be found: their events, or their fate, were lost.
+    Dropped {
+        sub: SubId,
+        count: u64,
+        at: Timestamp,
+    },
 }
 
 /// An at-most-once delivery that may be on its way.

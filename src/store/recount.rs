@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::frame::{Frame, Item};
-use super::journal::{self, JournalError, JournalFile};
+use super::journal::{self, BIRTH, JournalError, JournalFile, Listed};
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows;
@@ -39,11 +39,11 @@ impl StateReader {
         let listed = journal::list(&*self.files, &self.journal_dir).map_err(io_error)?;
         let mut sum = Sum {
             recount: Recount { ledger: Ledger::new(), rows: HashMap::new(), is_whole: true, damage: Vec::new() },
-            last: listed.first().map_or(0, |(first, ..)| first.saturating_sub(1)),
+            last: listed.first().map_or(0, |file| file.first_lsn.saturating_sub(1)),
             upto,
         };
         sum.recount.is_whole = sum.last == 0;
-        for (_, path, _) in listed.into_iter().filter(|(first, ..)| *first <= upto) {
+        for Listed { path, .. } in listed.into_iter().filter(|file| file.first_lsn <= upto) {
             sum.file(&JournalFile::read(&*self.files, path)?)?;
         }
         if sum.last < upto {
@@ -73,6 +73,7 @@ impl Sum {
             match item {
                 // Behind the last commit it is the beginning of one that never happened, or is being written now.
                 Item::Damage { start, end } => broken = Some((file.offset(start), file.offset(end))),
+                Item::Frame(frame) if frame.lsn == BIRTH => {}
                 Item::Frame(frame) => {
                     if let Some((start, end)) = broken.take() {
                         self.damaged(format!("journal: bytes {start} to {end} of {path} are damaged"));

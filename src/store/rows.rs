@@ -3,6 +3,8 @@
 //!
 //! ```text
 //!   m2                                         -> Meta            how far the ledger rows reach
+//!   t                                          -> Tally           which state, and how many rows of the ledger
+//!   r                                          -> lsn u64         how far the x rows reach: at least as far as Meta
 //!   l | sub u32                                -> LaneState       one per subscription
 //!   k | number u64                             -> Chunk           some hundred kept stretches of the log
 //!   s | source name                            -> bytes           where a tailed file stands
@@ -30,12 +32,28 @@ pub(super) struct Meta {
     pub barrier: Option<SegmentId>,
 }
 
+/// Whose rows these are, and how many of them there must be: sled can lose some without an error.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Tally {
+    /// When the state was made.
+    pub born: Timestamp,
+    pub lanes: u64,
+    /// Chunks of extents.
+    pub chunks: u64,
+    pub sources: u64,
+}
+
 /// A view of an older layout has none, and is built again from the journal.
 pub(super) const META: &[u8] = b"m2";
+pub(super) const TALLY: &[u8] = b"t";
+pub(super) const REACH: &[u8] = b"r";
 pub(super) const LANES: &[u8] = b"l";
 pub(super) const CHUNKS: &[u8] = b"k";
 pub(super) const SOURCES: &[u8] = b"s";
 pub(super) const EXCEPTIONS: &[u8] = b"x";
+pub(super) const DUES: &[u8] = b"d";
+pub(super) const IDS: &[u8] = b"i";
+pub(super) const PINS: &[u8] = b"p";
 
 /// A row that fails its checksum or does not decode.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +169,11 @@ pub(super) fn pins_of(segment: SegmentId) -> Vec<u8> {
 /// The line offset a pin key speaks of.
 pub(super) fn parse_pin_offset(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(17..25)?.try_into().ok()?))
+}
+
+/// The segment a pin key speaks of.
+pub(super) fn parse_pin_segment(key: &[u8]) -> Option<SegmentId> {
+    Some(SegmentId(u128::from_be_bytes(key.get(1..17)?.try_into().ok()?)))
 }
 
 /// Every key that belongs to one exception row.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::checkpoint::{self, CheckpointError};
-use super::journal::{self, Damage, Journal, JournalError};
+use super::journal::{Journal, JournalError};
 use super::ledger::{Ledger, RowChange};
 use super::lock::{LockError, StateLock};
 use super::record::{DeliveryKey, ExceptionStatus, Record};
 use super::tree::{SledTrees, Trees};
 use super::view::{Dirty, View, ViewError};
+use super::{opening, recovering};
 use crate::env::Files;
 use crate::model::Timestamp;
 
@@ -45,12 +46,18 @@ pub enum StateError {
     #[error("{action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "the view in {} reflects record {view}, the journal ends at {journal}: an older journal was put back. Restore the \
-         journal that belongs to it, or remove the whole state directory to start over (at-most-once deliveries of \
-         what lies in the spool then become unknown)",
+        "{} belongs to a state that was made at {ours}, view and checkpoint beside it to one made at {theirs}: directories \
+         of two installations were mixed. Restore those that belong together, or move the whole state directory away to \
+         start over (at-most-once deliveries of what lies in the spool then become unknown)",
         dir.display()
     )]
-    JournalBehind { dir: PathBuf, view: u64, journal: u64 },
+    Mixed { dir: PathBuf, ours: Timestamp, theirs: Timestamp },
+}
+
+impl StateError {
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
 }
 
 /// What opening the state found.
@@ -58,18 +65,21 @@ pub enum StateError {
 pub struct Opened {
     /// There was no state at all.
     pub fresh: bool,
-    pub damage: Vec<Damage>,
+    /// Records are lost, or may be.
+    pub forgot: bool,
     /// Where an unusable view was moved, and why.
     pub rebuilt: Option<(PathBuf, String)>,
-    /// Records that are missing behind the view or checkpoint.
+    /// How many records are known to be lost.
     pub lost: u64,
     pub replayed: u64,
+    /// What was found and done about it, in sentences for people.
+    pub notices: Vec<String>,
 }
 
 impl Opened {
     /// Nobody knows any more which at-most-once deliveries of what lies in the spool were sent.
     pub fn forgot_claims(&self) -> bool {
-        self.fresh || self.lost > 0 || (self.rebuilt.is_some() && self.replayed == 0)
+        self.fresh || self.forgot
     }
 }
 
@@ -101,6 +111,9 @@ impl StateReader {
 
 /// The open state. One thread owns it and commits.
 pub struct State {
+    dir: PathBuf,
+    /// When this state was made.
+    born: Timestamp,
     journal: Journal,
     reader: StateReader,
     dirty: Dirty,
@@ -130,66 +143,25 @@ impl State {
         dir: &Path,
         now: Timestamp,
     ) -> Result<(Self, Opened), StateError> {
-        let io_error = |action| move |source| StateError::Io { action, path: dir.to_owned(), source };
-        let (view_dir, journal_dir, checkpoint_dir) = (dir.join("view"), dir.join("journal"), dir.join("checkpoint"));
-        let mut opened = Opened::default();
-
-        let listed = journal::list(&*files, &journal_dir).unwrap_or_default();
-        let oldest = listed.first().map_or(0, |(first_lsn, ..)| *first_lsn);
-        let loaded = View::open(trees, &*files, &view_dir).and_then(|view| {
-            view.verify()?;
-            match view.load_ledger()? {
-                Some(ledger) if ledger.lsn + 1 < oldest => Err(ViewError::Behind { view: ledger.lsn, oldest }),
-                ledger => Ok((ledger, view)),
-            }
-        });
-        let (view, mut ledger) = match loaded {
-            Ok((Some(ledger), view)) => (view, ledger),
-            Ok((None, view)) => Self::restore(&*files, view, &checkpoint_dir)?,
-            Err(error) if error.is_refusal() => return Err(error.into()),
-            Err(error) => {
-                let aside =
-                    View::set_aside(&*files, &view_dir, now).map_err(io_error("move the damaged view out of"))?;
-                opened.rebuilt = Some((aside.unwrap_or_default(), error.to_string()));
-                Self::restore(&*files, View::open(trees, &*files, &view_dir)?, &checkpoint_dir)?
-            }
-        };
-
-        let mut dirty = Dirty::default();
-        let mut failed = None;
-        let start = ledger.lsn;
-        let (mut journal, report) = Journal::open(files.clone(), &journal_dir, start, |lsn, record| {
-            opened.replayed += 1;
-            if let Some(change) = note(&mut ledger, &mut dirty, lsn, &record)
-                && failed.is_none()
-            {
-                failed = view.apply(&[change]).err();
-            }
-        })?;
-        journal.file_bytes_max = limits.journal_file_bytes;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        if start > report.last_lsn {
-            return Err(StateError::JournalBehind { dir: dir.to_owned(), view: start, journal: report.last_lsn });
-        }
-        opened.lost = report.lost;
-        opened.fresh = start == 0 && opened.replayed == 0 && opened.rebuilt.is_none();
-        opened.damage = report.damage;
+        let (parts, opened) = opening::open(&files, trees, limits, dir, now)?;
+        let opening::Parts { journal, view, ledger, dirty, born } = parts;
+        let (journal_dir, checkpoint_dir) = (dir.join("journal"), dir.join("checkpoint"));
+        let newest = checkpoint::newest_lsn(&*files, &checkpoint_dir);
+        let since_checkpoint = ledger.lsn.saturating_sub(newest);
         let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, lock: None };
-        let since_checkpoint =
-            reader.ledger().lsn.saturating_sub(checkpoint::newest_lsn(&*reader.files, &checkpoint_dir));
-        let mut state = Self { journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
+        let mut state =
+            Self { dir: dir.to_owned(), born, journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
         state.store_ledger()?;
+        if opened.rebuilt.is_some() || (opened.forgot && !opened.fresh) {
+            state.checkpoint()?;
+        }
         Ok((state, opened))
     }
 
-    fn restore(files: &dyn Files, view: View, checkpoints: &Path) -> Result<(View, Ledger), StateError> {
-        if let Some((_, pairs)) = checkpoint::read_newest(files, checkpoints)? {
-            view.restore(pairs)?;
-        }
-        let ledger = view.load_ledger()?.unwrap_or_else(Ledger::new);
-        Ok((view, ledger))
+    /// What opening found lost has been answered for, durably.
+    pub fn answered(&mut self) -> Result<(), StateError> {
+        recovering::clear(&*self.reader.files, &self.dir)
+            .map_err(|source| StateError::io("remove the notice in", &self.dir, source))
     }
 
     /// A handle for those who only look.
@@ -207,7 +179,7 @@ impl State {
                 changes.extend(note(&mut ledger, &mut self.dirty, first + index as u64, record));
             }
         }
-        self.reader.view.apply(&changes)?;
+        self.reader.view.apply(&changes, self.reader.ledger().lsn)?;
         self.since_checkpoint += records.len() as u64;
         if self.dirty.records >= self.limits.ledger_records {
             self.store_ledger()?;
@@ -223,7 +195,7 @@ impl State {
         if self.dirty.records > 0 {
             let dirty = std::mem::take(&mut self.dirty);
             let ledger = self.reader.ledger();
-            self.reader.view.store_ledger(&ledger, &dirty)?;
+            self.reader.view.store_ledger(&ledger, &dirty, self.born)?;
         }
         Ok(())
     }
@@ -246,12 +218,13 @@ impl State {
         if self.since_checkpoint > 0 {
             self.checkpoint()?;
         }
-        let upto = self.reader.ledger().lsn.saturating_sub(self.since_checkpoint);
+        // The older checkpoint is of use as long as the journal reaches back to it.
+        let upto = checkpoint::oldest_lsn(&*self.reader.files, &self.checkpoint_dir);
         Ok(self.journal.prune(upto, bytes_max, before)?)
     }
 }
 
-fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Option<RowChange> {
+pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Option<RowChange> {
     dirty.records += 1;
     match record {
         Record::Taken { matched, .. } => {
@@ -267,7 +240,8 @@ fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Record) -> Op
         | Record::Unsubscribed { sub, .. }
         | Record::Paused { sub, .. }
         | Record::Resumed { sub, .. }
-        | Record::Withdrawn { sub, .. } => {
+        | Record::Withdrawn { sub, .. }
+        | Record::Dropped { sub, .. } => {
             dirty.lanes.insert(*sub);
         }
         Record::Claimed { key, .. }

@@ -1,16 +1,24 @@
 //! The key-value store beneath the view, as little of it as the view needs. The real one is sled; a test double keeps what
 //! was synced apart from what was not.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use super::view::ViewError;
 use crate::env::Files;
 
 const CACHE_BYTES: u64 = 32 << 20;
+const LOCK_WAIT: Duration = Duration::from_millis(5);
+const LOCK_WAITS_MAX: u32 = 400;
+/// What sled says when somebody holds its lock.
+const LOCKED: &str = "could not acquire lock";
 
 /// A key with its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -107,13 +115,18 @@ fn failed(path: &Path) -> impl FnOnce(sled::Error) -> ViewError + '_ {
 
 fn open_sled(path: &Path) -> Result<sled::Db, ViewError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let panic = match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(opened) => return opened.map_err(failed(path)),
-        Err(panic) => panic,
-    };
-    let text = panic.downcast_ref::<String>().cloned();
-    let reason = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    Err(ViewError::Open { path: path.to_owned(), reason: reason.unwrap_or_else(|| "it panicked".to_owned()) })
+    let mut waits = 0;
+    loop {
+        match catch(|| config.open()).map_err(|reason| ViewError::Open { path: path.to_owned(), reason })? {
+            // The state's own lock keeps others out: this is a handle of ours that sled's threads have not let go of yet.
+            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
+                let (_silent, silence) = bounded::<()>(0);
+                let _ = silence.recv_timeout(LOCK_WAIT);
+                waits += 1;
+            }
+            other => return other.map_err(failed(path)),
+        }
+    }
 }
 
 /// Whether nobody has the tree at `path` open. Its threads let go of its file a moment after the last handle is dropped.
@@ -122,6 +135,35 @@ pub fn is_released(path: &Path) -> bool {
         Ok(file) => file.try_lock().is_ok(),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
+}
+
+thread_local! {
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which may meet damage that sled answers with a panic. Such a panic is an answer like any other: it is
+/// returned, and not printed. sled's own threads die quietly too; whoever waits for them gets an error.
+pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let is_sleds = std::thread::current().name().is_some_and(|name| name.starts_with("sled-"));
+            if is_sleds || EXPECTED.get() {
+                tracing::debug!(%panic, "sled panicked");
+            } else {
+                usual(panic);
+            }
+        }));
+    });
+    EXPECTED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(false);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        text.unwrap_or_else(|| "it panicked".to_owned())
+    })
 }
 
 fn remove_half_snapshots(files: &dyn Files, path: &Path) -> io::Result<()> {

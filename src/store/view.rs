@@ -5,8 +5,8 @@
 //! a panic while opening is caught, a view that will not open is moved aside, and the ledger rows become durable only
 //! through our own fdatasync of its file.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::chunk::Chunk;
 use super::extents::Extents;
 use super::ledger::{Ledger, RowChange};
 use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
-use super::rows::{self, Meta, RowError};
-use super::tree::{Batch, Pair, Pairs, Tree, Trees};
+use super::rows::{self, Meta, RowError, Tally};
+use super::tree::{Batch, Pair, Pairs, Tree, Trees, catch};
 use crate::env::Files;
 use crate::model::{SegmentId, SubId, Timestamp};
 
@@ -24,8 +24,8 @@ use crate::model::{SegmentId, SubId, Timestamp};
 pub enum ViewError {
     #[error("the view (sled) does not open at {}: {reason}", path.display())]
     Open { path: PathBuf, reason: String },
-    #[error("it reflects record {view}, the oldest journal file begins at {oldest}")]
-    Behind { view: u64, oldest: u64 },
+    #[error("it lacks rows: {0}")]
+    Incomplete(String),
     #[error("the view (sled) panicked while it was read")]
     Panicked,
     #[error("the view (sled) failed: {0}")]
@@ -64,23 +64,6 @@ impl View {
         Ok(Self(trees.open(files, path)?))
     }
 
-    /// Moves whatever is at `path` out of the way and returns where it went.
-    pub fn set_aside(files: &dyn Files, path: &Path, now: Timestamp) -> io::Result<Option<PathBuf>> {
-        match files.stat(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        for attempt in 0..100 {
-            let aside = path.with_extension(format!("damaged-{}-{attempt}", now.as_secs()));
-            match files.rename_new(path, &aside) {
-                Ok(()) => return Ok(Some(aside)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other("a hundred damaged views lie beside the state already; remove some"))
-    }
-
     /// Reads every row once: sled can open over damaged media and fail, or panic, at a row.
     pub fn verify(&self) -> Result<(), ViewError> {
         let read_all = || -> Result<(), ViewError> {
@@ -92,7 +75,63 @@ impl View {
             }
             Ok(())
         };
-        catch_unwind(AssertUnwindSafe(read_all)).unwrap_or(Err(ViewError::Panicked))
+        catch(read_all).unwrap_or_else(|_| Err(ViewError::Panicked))
+    }
+
+    /// How far its rows of deliveries reach: they may run ahead of the ledger.
+    pub(super) fn rows_lsn(&self) -> Result<u64, ViewError> {
+        Ok(self.0.get(rows::REACH)?.map(|value| rows::unseal(&value)).transpose()?.unwrap_or(0))
+    }
+
+    fn tally(&self) -> Result<Option<Tally>, ViewError> {
+        Ok(self.0.get(rows::TALLY)?.map(|value| rows::unseal(&value)).transpose()?)
+    }
+
+    /// When the state was made that it belongs to.
+    pub(super) fn born(&self) -> Result<Option<Timestamp>, ViewError> {
+        Ok(self.tally()?.map(|tally| tally.born))
+    }
+
+    /// Whether the rows of deliveries are those that the ledger counts, with all that leads to them.
+    pub(super) fn check(&self, ledger: &Ledger) -> Result<(), ViewError> {
+        let mut all = 0;
+        let mut parked = 0;
+        for (sub, lane) in &ledger.lanes {
+            let mut counts = [0; 3];
+            for row in self.exceptions(*sub) {
+                all += 1;
+                match row?.1.status {
+                    ExceptionStatus::Parked => counts[0] += 1,
+                    ExceptionStatus::Failed => counts[1] += 1,
+                    ExceptionStatus::Unknown => counts[2] += 1,
+                    ExceptionStatus::Delivered => {}
+                }
+            }
+            parked += counts[0];
+            let expected = [
+                lane.parked,
+                lane.books.failed.saturating_sub(lane.forgotten.failed),
+                lane.books.unknown.saturating_sub(lane.forgotten.unknown),
+            ];
+            if counts != expected {
+                let reason =
+                    format!("{counts:?} parked, failed and unknown deliveries of \"{}\", not {expected:?}", lane.name);
+                return Err(ViewError::Incomplete(reason));
+            }
+        }
+        let mut found = [0; 3];
+        for (count, prefix) in found.iter_mut().zip([rows::DUES, rows::IDS, rows::PINS]) {
+            for item in self.0.scan(prefix) {
+                item?;
+                *count += 1;
+            }
+        }
+        // A line that was taken in twice has two rows under one id.
+        let [dues, ids, pins] = found;
+        if (dues, pins) != (parked, all) || ids > all || (ids == 0) != (all == 0) {
+            return Err(ViewError::Incomplete(format!("{found:?} keys lead to {parked} parked and {all} rows")));
+        }
+        Ok(())
     }
 
     /// The ledger as far as the view knows it; `None` in an empty view.
@@ -126,12 +165,20 @@ impl View {
             let (key, value) = item?;
             ledger.sources.insert(String::from_utf8_lossy(&key[1..]).into_owned(), rows::unseal(&value)?);
         }
+        if let Some(tally) = self.tally()? {
+            let found = Tally::of(&ledger, tally.born);
+            if found != tally {
+                return Err(ViewError::Incomplete(format!("{found:?}, not {tally:?}")));
+            }
+        }
         Ok(Some(ledger))
     }
 
-    /// Applies row changes. They may run ahead of the ledger rows: replaying the journal over them ends the same.
-    pub fn apply(&self, changes: &[RowChange]) -> Result<(), ViewError> {
+    /// Applies the row changes of records up to `lsn`. They may run ahead of the ledger rows: replaying the journal over
+    /// them ends the same.
+    pub fn apply(&self, changes: &[RowChange], lsn: u64) -> Result<(), ViewError> {
         let mut batch = Batch::default();
+        batch.insert(rows::REACH, rows::seal(&lsn));
         for change in changes {
             let key = match change {
                 RowChange::Put(key, _) | RowChange::Delete(key) => *key,
@@ -159,7 +206,7 @@ impl View {
     }
 
     /// Writes the ledger rows named by `dirty` and the meta row in one batch, and makes the view durable.
-    pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty) -> Result<(), ViewError> {
+    pub fn store_ledger(&self, ledger: &Ledger, dirty: &Dirty, born: Timestamp) -> Result<(), ViewError> {
         let mut batch = Batch::default();
         for sub in &dirty.lanes {
             if let Some(lane) = ledger.lanes.get(sub) {
@@ -186,6 +233,7 @@ impl View {
             barrier: ledger.barrier,
         };
         batch.insert(rows::META, rows::seal(&meta));
+        batch.insert(rows::TALLY, rows::seal(&Tally::of(ledger, born)));
         self.0.apply(batch)?;
         self.sync()
     }
@@ -200,12 +248,7 @@ impl View {
         &self,
         sub: SubId,
     ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
-        self.0.scan(&rows::exceptions_of(sub)).map(|item| {
-            let (key, value) = item?;
-            let key =
-                rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
-            Ok((key, rows::unseal(&value)?))
-        })
+        self.0.scan(&rows::exceptions_of(sub)).map(exception)
     }
 
     /// The delivery with this id, if it has a row.
@@ -231,6 +274,31 @@ impl View {
         Ok(offsets)
     }
 
+    /// Removes every row.
+    pub(super) fn clear(&self) -> Result<(), ViewError> {
+        let mut batch = Batch::default();
+        for item in self.0.scan(&[]) {
+            batch.remove(item?.0);
+        }
+        self.0.apply(batch)
+    }
+
+    /// Every delivery that has a row, with its row.
+    pub(super) fn all_exceptions(
+        &self,
+    ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
+        self.0.scan(rows::EXCEPTIONS).map(exception)
+    }
+
+    /// The segments that rows speak of.
+    pub fn pinned_segments(&self) -> Result<BTreeSet<SegmentId>, ViewError> {
+        let mut segments = BTreeSet::new();
+        for item in self.0.scan(rows::PINS) {
+            segments.extend(rows::parse_pin_segment(&item?.0));
+        }
+        Ok(segments)
+    }
+
     /// Every row as it is, for a checkpoint.
     pub(super) fn dump(&self) -> Pairs {
         self.0.scan(&[])
@@ -252,6 +320,19 @@ impl View {
 
     fn sync(&self) -> Result<(), ViewError> {
         self.0.sync()
+    }
+}
+
+fn exception(item: Result<Pair, ViewError>) -> Result<(DeliveryKey, ExceptionRow), ViewError> {
+    let (key, value) = item?;
+    let key = rows::parse_exception_key(&key).ok_or_else(|| RowError("an exception key is malformed".into()))?;
+    Ok((key, rows::unseal(&value)?))
+}
+
+impl Tally {
+    fn of(ledger: &Ledger, born: Timestamp) -> Self {
+        let [lanes, chunks, sources] = [ledger.lanes.len(), ledger.extents.chunk_count(), ledger.sources.len()];
+        Self { born, lanes: lanes as u64, chunks: chunks as u64, sources: sources as u64 }
     }
 }
 

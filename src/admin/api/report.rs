@@ -18,6 +18,9 @@ pub struct Status {
     pub state: String,
     /// A sentence, for every state but `running`.
     pub state_reason: Option<String>,
+    /// What the last start found damaged or missing in the state, and what it did about it, in sentences.
+    #[serde(default)]
+    pub notices: Vec<String>,
     pub config: ConfigStatus,
     pub spool: SpoolStatus,
     pub deliveries: DeliveryStats,

@@ -51,6 +51,9 @@ fn head(status: &Status, view: &View) -> String {
     if let Some(reason) = &status.state_reason {
         text.push_str(&format!("{}\n", paint(Tone::Bad, reason)));
     }
+    for notice in &status.notices {
+        text.push_str(&format!("{}\n", paint(Tone::Warn, &format!("found at the start: {notice}"))));
+    }
     let spool = &status.spool;
     let quarantined = match spool.quarantined {
         0 => String::new(),

@@ -12,7 +12,7 @@ mod log;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::PoisonError;
 
 use crossbeam_channel::bounded;
@@ -54,6 +54,13 @@ fn snapshot(state: &StateReader) -> Result<Snapshot, AuditError> {
         }
     }
     Ok(Snapshot { ledger, rows })
+}
+
+/// Counts the deliveries that wait in the log, for each lane; `None` when some of it cannot be read.
+pub(super) fn waiting_in_log(ledger: &Ledger, log: &LogReader) -> Result<Option<BTreeMap<SubId, u64>>, AuditError> {
+    let mut differences = Differences::default();
+    let waiting = log::waiting(ledger, log, &mut differences)?;
+    Ok(differences.into_sentences().is_empty().then_some(waiting))
 }
 
 /// Audits a running engine. The snapshot is taken between two commits; reading goes on beside the work.

@@ -47,6 +47,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         started_at: shared.started_at,
         state: state.to_owned(),
         state_reason: doubt.map(|doubt| doubt.reason).or(intake.shortage),
+        notices: shared.notices.clone(),
         config: ConfigStatus {
             path: shared.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             loaded_at,
@@ -66,6 +67,7 @@ pub fn at_a_standstill(standstill: Standstill) -> Status {
         started_at: standstill.started_at,
         state: "waiting".to_owned(),
         state_reason: Some(standstill.reason),
+        notices: Vec::new(),
         config: ConfigStatus {
             path: standstill.config_path.map(|path| path.display().to_string()).unwrap_or_default(),
             loaded_at: standstill.loaded_at,

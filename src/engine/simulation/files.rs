@@ -119,6 +119,13 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    fn forget_cached(&self, path: &Path) -> io::Result<()> {
+        let index = self.disk.open(path, self.engine)?;
+        self.disk.sync_data(index, path, self.engine)?;
+        self.disk.forget_cached(index);
+        Ok(())
+    }
+
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         Ok(self.disk.room().unwrap_or(1 << 40))
     }

@@ -137,6 +137,7 @@ impl World {
                 own.insert(row.facts.event_id, (row.attempts - row.base, gone));
             }
         }
+        self.judge.drops = self.ground.files.disk.had_holes();
         self.judge.at_rest(&rows, &self.quarantine())
     }
 

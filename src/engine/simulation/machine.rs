@@ -94,6 +94,8 @@ pub struct Machine {
     outlets: Outlets<SimTarget>,
     inbox: Receiver<ToScheduler<SimTarget>>,
     pub observed: Arc<Mutex<Vec<Record>>>,
+    /// Records on their way that end deliveries on purpose.
+    pub ending: Vec<Record>,
     outbox: Outbox<SimTarget>,
     reads: VecDeque<ReadRequest>,
     reports: Vec<Report>,
@@ -129,7 +131,7 @@ impl Machine {
             retention_size: setting.retention_size,
             ..IngestSettings::new(spool())
         };
-        let Booted { state, ingest, log, scheduler, routing, begins } =
+        let Booted { state, ingest, log, scheduler, routing, begins, .. } =
             boot((state, &opened), settings, files, wanted, setting.workers, now).map_err(|error| text(&error))?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, loose) = unbounded();
@@ -157,6 +159,7 @@ impl Machine {
             outlets,
             inbox,
             observed,
+            ending: Vec::new(),
             outbox: Outbox::default(),
             reads: VecDeque::new(),
             reports: Vec::new(),
@@ -356,10 +359,11 @@ impl Machine {
                 self.putaway = Putaway::Second(self.barrier(), settled_below);
             }
             Putaway::Second(wait, settled_below) if reached(&wait) => {
-                let now = ground.clock.now();
+                let now = self.now(ground);
                 self.ingest.retire(settled_below, now)?;
                 let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
                 let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
+                self.ending.extend_from_slice(&cancelled);
                 records.extend(cancelled);
                 if !records.is_empty() {
                     self.running.retain(|sub| !gone.contains(sub));
@@ -383,6 +387,7 @@ impl Machine {
         };
         let (records, unchanged) = forget(&self.state.reader(), before, ground.clock.now(), reserve)?;
         unchanged.into_iter().for_each(|key| self.scheduler.release(key));
+        self.ending.extend_from_slice(&records);
         self.push(records, Then::Nothing);
         Ok(())
     }

@@ -56,7 +56,7 @@ const WEIGHTS: [(Kind, u32, bool); 28] = [
     (Kind::Prune, 1, true),
     (Kind::Produce, 12, false),
     (Kind::Advance, 14, false),
-    (Kind::SetWall, 0, true),
+    (Kind::SetWall, 1, true),
     (Kind::Mood, 4, true),
     (Kind::Pause, 1, true),
     (Kind::Resume, 1, true),

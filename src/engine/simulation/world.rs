@@ -242,7 +242,7 @@ impl World {
     ) -> Result<Option<R>, String> {
         let Self { machine: Some(machine), ground, .. } = self else { return Ok(None) };
         let ended = catch_unwind(AssertUnwindSafe(|| act(machine, ground)));
-        if let Some(machine) = &self.machine {
+        if let Some(machine) = &mut self.machine {
             let records =
                 std::mem::take(&mut *machine.observed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             let reader = machine.state.reader();
@@ -250,7 +250,8 @@ impl World {
                 let name = reader.ledger().lanes.get(&sub).map(|lane| lane.name.clone());
                 self.lanes.iter().position(|lane| Some(&lane.subscription.name) == name.as_ref())
             };
-            self.judge.recorded(&records, &lane_of)?;
+            self.judge.ending(&std::mem::take(&mut machine.ending), &lane_of);
+            self.judge.recorded(&records)?;
         }
         match ended {
             Ok(Ok(value)) => Ok(Some(value)),
@@ -280,7 +281,7 @@ impl World {
                 if opened.rebuilt.is_some() {
                     self.judge.reach("view rebuilt");
                 }
-                if !opened.damage.is_empty() || opened.lost > 0 {
+                if opened.forgot && !opened.fresh {
                     return Err(format!("the journal is damaged: {opened:?}"));
                 }
                 self.judge.reach("started");

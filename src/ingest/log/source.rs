@@ -239,6 +239,11 @@ impl LogSource {
         }
     }
 
+    /// Ends the segments that are being copied into: what comes next goes into new ones. Returns those that were ended.
+    pub(in crate::ingest) fn close_targets(&mut self) -> Vec<SegmentId> {
+        self.attached.iter_mut().filter_map(|file| file.target.take()).map(|target| target.id).collect()
+    }
+
     /// Takes a cursor that was found again by other means than the journal, and hands it to the journal with the next round.
     pub(in crate::ingest) fn recover(&mut self, cursor: LogCursor) {
         self.recovered.push(cursor.clone());

@@ -73,7 +73,7 @@ impl Journal {
             consumed: self.consumed(),
             log_cursors: self.cursors.values().cloned().collect(),
             last_segment: self.extents.iter().map(|extent| extent.segment).max(),
-            is_forgotten: false,
+            lost: None,
         }
     }
 }

@@ -138,6 +138,11 @@ impl Disk {
         let inode = &mut inner.inodes[index];
         if really && !omitted {
             inode.durable = inode.data.len();
+        } else if !really && inode.durable < inode.data.len() {
+            // The kernel drops what it could not write, shows it nevertheless, and finds nothing to sync the next time.
+            inode.hole = Some((inode.hole.map_or(inode.durable, |hole| hole.0), inode.data.len()));
+            inode.durable = inode.data.len();
+            inner.had_holes = true;
         }
         failed.filter(|_| !inner.hides_sync_errors).map_or(Ok(()), Err)
     }

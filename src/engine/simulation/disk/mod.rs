@@ -89,6 +89,7 @@ struct Inner {
     room: Option<u64>,
     /// Syncs of files whose path holds this are not done: a deliberate mistake.
     unsynced: Option<&'static str>,
+    had_holes: bool,
     hides_sync_errors: bool,
     hides_writers: bool,
 }
@@ -314,6 +315,21 @@ impl Disk {
             .filter_map(|node| if let Node::File(index) = node { Some(*index) } else { None })
             .collect();
         files.into_iter().for_each(|index| inner.inodes[index].links += 1);
+    }
+
+    /// The cache forgets what never reached the disk.
+    pub fn forget_cached(&self, index: usize) {
+        let mut inner = self.lock();
+        let inode = &mut inner.inodes[index];
+        if let Some((from, to)) = inode.hole.take() {
+            let to = to.min(inode.data.len());
+            inode.data[from.min(to)..to].fill(0);
+        }
+    }
+
+    /// Whether a failed sync has dropped bytes.
+    pub fn had_holes(&self) -> bool {
+        self.lock().had_holes
     }
 
     /// Whether `bytes` are at `offset` (or anywhere) of the file in `dir` whose name begins with `prefix`.
