@@ -24,10 +24,10 @@ pub(super) struct Booted<T> {
     pub log: Arc<LogReader>,
     pub scheduler: Scheduler<T>,
     pub routing: Routing,
-    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
-    pub begins: Timestamp,
     /// What was found missing or damaged, and what was done about it, in sentences.
     pub notices: Vec<String>,
+    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
+    pub begins: Timestamp,
 }
 
 /// Makes the parts from the open state and the spool. `wanted` are the configured subscriptions.
@@ -88,7 +88,8 @@ pub(super) fn boot<T>(
 
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
-    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
+    let begins = now.max(last_known(&ledger));
+    let plan = plan(&ledger, wanted, &HashSet::new(), begins, &past).map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
     let (tail, barrier) = {
@@ -96,9 +97,8 @@ pub(super) fn boot<T>(
         (ledger.next_seq, ledger.barrier)
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
-    let begins = now.max(last_known(&ledger));
     apply_lanes(&mut scheduler, plan.lanes, begins);
-    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, begins, notices })
+    Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices, begins })
 }
 
 fn resume(ledger: &Ledger) -> Result<Resume, String> {

@@ -225,7 +225,9 @@ impl<T> Intake<T> {
         }
         let ledger = self.state.ledger().clone();
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from);
-        match plan(&ledger, &request.subscriptions, &self.running, self.links.clock.now(), &past) {
+        // By the time that withdrawing goes by: a step of the wall clock must not make the wait for what is on its way short.
+        let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
+        match plan(&ledger, &request.subscriptions, &self.running, now, &past) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }

@@ -105,7 +105,7 @@ impl Parts {
         let watched = settings.watched_dirs();
         let workers = config.delivery.workers as usize;
         let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
-        let Booted { mut state, ingest, log, scheduler, routing, begins, notices } = booted;
+        let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
         report(&notices[opened.notices.len()..]);
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();

@@ -315,7 +315,7 @@ impl Opening<'_> {
     ) -> Result<(View, Ledger, Dirty), StateError> {
         let is_view = matches!(base, Base::View { .. });
         let wrong = match self.build_from(base, fault, end) {
-            Err(StateError::View(error)) if is_view => error,
+            Err(StateError::View(error)) if is_view && !error.is_refusal() => error,
             Err(error) => return Err(error),
             Ok((view, ledger, dirty)) => match view.check(&ledger) {
                 Ok(()) => return Ok((view, ledger, dirty)),

@@ -60,12 +60,7 @@ pub(super) fn survey(files: &dyn Files, dir: &Path, after: u64) -> Result<Survey
     for index in 0..survey.files.len() {
         let Listed { first_lsn, path, .. } = survey.files[index].clone();
         survey.seen = survey.seen.max(first_lsn.saturating_sub(1));
-        // What an earlier run could not make durable may be gone though it can still be read.
-        files.forget_cached(&path).map_err(|source| JournalError::Io {
-            action: "make durable",
-            path: path.clone(),
-            source,
-        })?;
+        files.forget_cached(&path).map_err(io_error("make durable", &path))?;
         let file = JournalFile::read(files, path)?;
         survey.born = file.born().or(survey.born);
         walk.file(&mut survey, index, &file);

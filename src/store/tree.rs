@@ -117,14 +117,15 @@ fn open_sled(path: &Path) -> Result<sled::Db, ViewError> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let mut waits = 0;
     loop {
-        match catch(|| config.open()).map_err(|reason| ViewError::Open { path: path.to_owned(), reason })? {
+        match catch(|| config.open()) {
             // The state's own lock keeps others out: this is a handle of ours that sled's threads have not let go of yet.
-            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
+            Ok(Err(sled::Error::Io(error))) if error.to_string().contains(LOCKED) && waits < LOCK_WAITS_MAX => {
                 let (_silent, silence) = bounded::<()>(0);
                 let _ = silence.recv_timeout(LOCK_WAIT);
                 waits += 1;
             }
-            other => return other.map_err(failed(path)),
+            Ok(opened) => return opened.map_err(failed(path)),
+            Err(reason) => return Err(ViewError::Open { path: path.to_owned(), reason }),
         }
     }
 }

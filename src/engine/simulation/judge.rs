@@ -202,6 +202,11 @@ impl Judge {
         Ok(())
     }
 
+    /// No line was ever taken in (or all of it was forgotten).
+    pub fn nothing_taken(&self) -> bool {
+        self.about_to_take.is_empty() && self.lines.values().all(|line| line.taken == 0)
+    }
+
     /// The engine starts with this ledger: of a commit that was interrupted it knows all or nothing.
     pub fn started(&mut self, ledger: &Ledger) -> Result<(), String> {
         self.about_to_take.retain(|take| take.seq < ledger.next_seq);

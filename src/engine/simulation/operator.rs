@@ -148,8 +148,9 @@ impl World {
             .collect();
         self.guarded(|machine, ground| {
             let ledger = machine.state.reader().ledger().clone();
+            let now = machine.now(ground);
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from);
-            let plan = plan(&ledger, &wanted, &machine.running, ground.clock.now(), &past).map_err(Doubt::bug)?;
+            let plan = plan(&ledger, &wanted, &machine.running, now, &past).map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;
             machine.push(plan.records, Then::Lanes(plan.lanes));
