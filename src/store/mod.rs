@@ -5,6 +5,7 @@
 //! nor simply waiting, and a copy of the ledger. Losing the view costs time, never an event. The only room that knows sled.
 
 mod aside;
+mod base;
 mod checkpoint;
 mod chunk;
 mod extents;

@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::base::{Base, Loaded, agree, load};
 use super::checkpoint::{self, Checkpoint};
 use super::journal::{Journal, Resume};
 use super::ledger::Ledger;
@@ -23,7 +24,7 @@ use super::reconcile::follow_rows;
 use super::state::{Limits, Opened, StateError, note};
 use super::survey::{Ended, Survey, replay, survey};
 use super::tree::Trees;
-use super::view::{Dirty, View, ViewError};
+use super::view::{Dirty, View};
 use super::{aside, recovering};
 use crate::env::Files;
 use crate::model::Timestamp;
@@ -37,46 +38,6 @@ pub(super) struct Parts {
     pub born: Timestamp,
 }
 
-/// What the state can be built upon.
-enum Base {
-    View { view: View, ledger: Box<Ledger>, rows_lsn: u64, born: Option<Timestamp> },
-    Checkpoint(Checkpoint),
-    Nothing,
-}
-
-impl Base {
-    fn lsn(&self) -> u64 {
-        match self {
-            Self::View { ledger, .. } => ledger.lsn,
-            Self::Checkpoint(checkpoint) => checkpoint.lsn,
-            Self::Nothing => 0,
-        }
-    }
-
-    fn born(&self) -> Option<Timestamp> {
-        match self {
-            Self::View { born, .. } => *born,
-            Self::Checkpoint(checkpoint) => checkpoint.born(),
-            Self::Nothing => None,
-        }
-    }
-
-    /// How far its rows go: the view's may be ahead of its ledger.
-    fn rows_lsn(&self) -> u64 {
-        match self {
-            Self::View { rows_lsn, ledger, .. } => ledger.lsn.max(*rows_lsn),
-            other => other.lsn(),
-        }
-    }
-
-    /// How good it is: the greatest wins. A view whose rows come from records that are lost is worse than any checkpoint.
-    fn rank(&self, survey: &Survey) -> (bool, u64, bool, u64) {
-        let reach = survey.reach(self.lsn());
-        let is_view = matches!(self, Self::View { .. });
-        (!(is_view && self.rows_lsn() > reach), reach, is_view, self.lsn())
-    }
-}
-
 /// Opens the state in `dir`.
 pub(super) fn open(
     files: &Arc<dyn Files>,
@@ -88,13 +49,15 @@ pub(super) fn open(
     let (fs, places) = (&**files, Places::of(dir));
     let is_view_missing = matches!(fs.stat(&places.view), Err(error) if error.kind() == io::ErrorKind::NotFound);
     let opened = Opened::default();
-    let mut opening = Opening { fs, trees, places: &places, now, opened, strangers: false, is_view_missing };
+    let mut opening =
+        Opening { fs, trees, places: &places, now, opened, strangers: false, is_view_missing, begun: None };
     let owed = recovering::read(fs, dir).map_err(|source| StateError::io("read the notice in", dir, source))?;
     let (mut marks, marked) = Marks::open(fs, &places.marks);
     let mut bases = Vec::new();
     let mut fault = None;
     match load(trees, fs, &places.view) {
-        Ok(view) => bases.extend(view),
+        Ok(Loaded::Known(view)) => bases.push(view),
+        Ok(Loaded::Begun(view)) => opening.begun = Some(view),
         Err(error) if error.is_refusal() => return Err(error.into()),
         Err(error) => fault = Some(error.to_string()),
     }
@@ -162,18 +125,6 @@ impl Places {
     }
 }
 
-fn agree(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
-    one.is_none() || other.is_none() || one == other
-}
-
-fn load(trees: &dyn Trees, files: &dyn Files, path: &Path) -> Result<Option<Base>, ViewError> {
-    let view = View::open(trees, files, path)?;
-    view.verify()?;
-    let Some(ledger) = view.load_ledger()? else { return Ok(None) };
-    let (rows_lsn, born) = (view.rows_lsn()?, view.born()?);
-    Ok(Some(Base::View { view, ledger: Box::new(ledger), rows_lsn, born }))
-}
-
 /// An opening under way.
 struct Opening<'a> {
     fs: &'a dyn Files,
@@ -185,6 +136,8 @@ struct Opening<'a> {
     strangers: bool,
     /// There was not even a directory for the view.
     is_view_missing: bool,
+    /// The open view, if nothing is in it to build upon.
+    begun: Option<View>,
 }
 
 impl Opening<'_> {
@@ -331,7 +284,7 @@ impl Opening<'_> {
         if reach == end {
             return self.build_from(other, Some(wrong.to_string()), end);
         }
-        let Some(base) = load(self.trees, self.fs, &self.places.view)? else { return Err(wrong.into()) };
+        let Loaded::Known(base) = load(self.trees, self.fs, &self.places.view)? else { return Err(wrong.into()) };
         let (view, mut ledger, mut dirty) = self.build_from(base, None, end)?;
         follow_rows(&view, &mut ledger, &mut dirty)?;
         self.say(format!("the view's rows are ahead of the journal ({wrong}); the books follow the rows"));
@@ -367,11 +320,13 @@ impl Opening<'_> {
     /// An empty view, or what a checkpoint holds. A view that is there gets another name; one that never got as far as its
     /// ledger is emptied.
     fn new_view(&mut self, fault: Option<String>, from: Option<Checkpoint>) -> Result<(View, Ledger), StateError> {
-        let path = &self.places.view;
-        let is_missing = self.is_view_missing;
-        let was_begun = fault.is_none() && matches!(load(self.trees, self.fs, path), Ok(None));
-        if !was_begun && !is_missing {
-            let aside = self.put_aside(path)?;
+        let view = if let Some(view) = self.begun.take() {
+            if !self.opened.fresh && (self.is_view_missing || from.is_some()) {
+                self.say("there was no view; it was made anew".to_owned());
+            }
+            view
+        } else {
+            let aside = self.put_aside(&self.places.view)?;
             let reason = fault.unwrap_or_else(|| "the journal no longer reaches back to it".to_owned());
             self.say(format!(
                 "the view could not be used ({reason}); it was made anew, and the old one is now {}: remove it when nobody \
@@ -379,10 +334,8 @@ impl Opening<'_> {
                 aside.display()
             ));
             self.opened.rebuilt = Some((aside, reason));
-        } else if !self.opened.fresh && (is_missing || from.is_some()) {
-            self.say("there was no view; it was made anew".to_owned());
-        }
-        let view = View::open(self.trees, self.fs, &self.places.view)?;
+            View::open(self.trees, self.fs, &self.places.view)?
+        };
         view.clear()?;
         if let Some(checkpoint) = from {
             view.restore(checkpoint.pairs)?;

@@ -280,7 +280,7 @@ impl View {
         for item in self.0.scan(&[]) {
             batch.remove(item?.0);
         }
-        self.0.apply(batch)
+        if batch.0.is_empty() { Ok(()) } else { self.0.apply(batch) }
     }
 
     /// Every delivery that has a row, with its row.

@@ -215,27 +215,28 @@ impl Judge {
 
     /// What was about to be taken in is taken in, durably.
     pub fn took_all(&mut self) -> Result<(), String> {
-        for Take { id, takers, position, seq } in std::mem::take(&mut self.about_to_take) {
+        for Take { id, takers, position, seq, is_rejected } in std::mem::take(&mut self.about_to_take) {
             let Some(line) = self.lines.get_mut(&id) else {
                 // A torn line is set aside, and has no id that can be read.
-                if takers == 0 {
+                if is_rejected {
                     continue;
                 }
                 return Err(format!("event {id} was taken in; no producer wrote it"));
             };
-            if !line.is_event && !line.sure {
+            // Of a line that was torn, or that no producer was sure of, this may be a part.
+            if is_rejected && (line.is_event || !line.sure) {
                 continue;
             }
-            if !line.is_event && takers > 0 {
+            if !line.is_event && !is_rejected {
                 return Err(format!("{id} is no event, and was taken for one"));
             }
             line.taken += 1;
             line.sure = true;
-            line.position = Some(position);
+            let before = line.position.replace(position);
             line.seq = seq;
             line.takers |= takers;
             if line.taken > 1 && line.is_event && !self.amnesia {
-                return Err(format!("event {id} was taken in twice"));
+                return Err(format!("event {id} was taken in twice: at {before:?} and {position:?}"));
             }
         }
         Ok(())
@@ -256,7 +257,7 @@ impl Judge {
     /// The power went: what was not synced and not seen may be gone.
     pub fn power_went(&mut self) {
         for line in self.lines.values_mut() {
-            line.sure = line.synced
+            line.sure &= line.synced
                 || line.taken > 0
                 || (line.sure && self.sent.values().any(|sent| sent.event == id_of(&line.text)));
         }
@@ -291,7 +292,10 @@ impl Judge {
                 if self.drops && !line.synced {
                     continue;
                 }
-                return Err(format!("event {id} was accepted and never taken in"));
+                return Err(format!(
+                    "event {id} was accepted and never taken in; before, it was at {:?}",
+                    line.position
+                ));
             }
             for lane in (0..self.rules.len()).filter(|lane| line.takers & (1 << lane) != 0) {
                 let row = rows[lane].get(id);

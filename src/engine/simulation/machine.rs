@@ -69,6 +69,8 @@ pub struct Take {
     pub position: Position,
     /// The lanes that take it, as bits.
     pub takers: u8,
+    /// It was set aside.
+    pub is_rejected: bool,
 }
 
 pub type Taken = Vec<Take>;
@@ -200,6 +202,7 @@ impl Machine {
                 seq: event.seq,
                 position: event.position,
                 takers: takers(event),
+                is_rejected: false,
             };
             let mut taken: Taken = batch.events.iter().map(take).collect();
             for extent in batch.extents.iter().filter(|extent| extent.quarantined > 0) {
@@ -208,7 +211,7 @@ impl Machine {
                 let range = usize::try_from(extent.start).unwrap_or(0)..usize::try_from(extent.end).unwrap_or(0);
                 let text = ground.files.disk.bytes_of(&spool().join("claimed"), &prefix, range);
                 let id = String::from_utf8_lossy(&text).split(['"', '-']).nth(3).unwrap_or_default().to_owned();
-                taken.push(Take { id, seq: extent.first_seq, position, takers: 0 });
+                taken.push(Take { id, seq: extent.first_seq, position, takers: 0, is_rejected: true });
             }
             let (records, feed) = accept(batch, &self.routing);
             self.entries.push_back(Waiting { entry: Entry::new(records, Then::Feed(feed)), taken });

@@ -163,10 +163,10 @@ impl World {
     pub fn replay(&mut self, random: &mut fastrand::Rng) -> Result<(), String> {
         let lane = random.usize(..self.lanes.len());
         let Some(sub) = self.sub_of(lane) else { return Ok(()) };
-        let now = self.ground.clock.now();
         let subscription = self.lanes[lane].subscription.clone();
         let number = u32::try_from(self.judge.replays.len()).unwrap_or(0) + 1;
-        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let Self { machine: Some(machine), ground, .. } = self else { return Ok(()) };
+        let now = machine.now(ground);
         let rows: Vec<(DeliveryKey, ExceptionRow)> = machine.state.reader().view.exceptions(sub).flatten().collect();
         let ended: Vec<_> = rows.into_iter().filter(|(_, row)| row.status != ExceptionStatus::Parked).collect();
         if ended.is_empty() {

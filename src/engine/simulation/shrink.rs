@@ -31,6 +31,7 @@ pub fn run(setting: Setting, steps: &[Step], mistake: Option<Mistake>) -> Outcom
         Ok(result) => result.err(),
         Err(_) => Some("the simulation itself panicked".to_owned()),
     };
+    let violation = violation.map(|violation| format!("{violation}\n    the spool: {:?}", world.names()));
     Outcome { steps: world.turns, violation, reached: std::mem::take(&mut world.judge.reached) }
 }
 

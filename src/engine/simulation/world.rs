@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disk::{Died, Disk};
+use super::disk::{Died, Disk, Which};
 use super::faults::Fault;
 use super::files::{SimClock, SimFiles};
 use super::judge::{Judge, LaneRules, START};
@@ -138,6 +138,17 @@ impl World {
             Some(Mistake::OutcomeBeforeSend) => receivers.send_later(),
             _ => {}
         }
+    }
+
+    /// The files of the spool, for those who look for what went wrong.
+    pub fn names(&self) -> Vec<String> {
+        let archive = spool().join("archive");
+        let mut dirs = self.disk().dirs_in(&archive, Which::Live);
+        dirs.extend(["in", "claimed", "quarantine"].map(|name| spool().join(name)));
+        let files = |dir: &PathBuf| self.producer_files.list(dir).unwrap_or_default();
+        let named =
+            dirs.iter().flat_map(|dir| files(dir).into_iter().map(|entry| (dir.join(&entry.name), entry.stat.len)));
+        named.map(|(path, len)| format!("{} ({len})", path.display())).collect()
     }
 
     pub fn disk(&self) -> &Disk {
