@@ -4,21 +4,33 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::tools::{Disk, PATIENCE, SURE, audit, has_strace, judge, names, readiness, scenario, skip, strace, write};
+use super::tools::{
+    Disk, PATIENCE, SURE, audit, has_strace, judge, names, nobody_is_blamed, readiness, running, scenario, skip,
+    strace, write,
+};
 use crate::support::{Engine, Scenario, Sink, pause, wait_until};
 
 const NEEDS_STRACE: &str = "strace, or the right to trace";
 const IO: Option<i32> = Some(74);
 
 /// A scenario whose engine has run before, and the journal file it will append to.
-fn prepared(sink: &Sink) -> (Scenario, PathBuf) {
-    let scenario = scenario(sink, "");
-    let mut engine = scenario.engine();
-    engine.ready();
+fn prepared() -> (Sink, Scenario, PathBuf) {
+    let (sink, scenario, engine) = running(|_| 200, "");
     assert_eq!(engine.stop(), Some(0));
-    let journal = scenario.path("disk/state/journal/00000000000000000001.journal");
+    let journal = journal_of(&scenario);
     assert!(journal.exists());
-    (scenario, journal)
+    (sink, scenario, journal)
+}
+
+/// The same, with an engine whose calls on the journal meet a fault. `None` where nothing can be traced.
+fn troubled(inject: &str) -> Option<(Sink, Scenario, Engine)> {
+    if !has_strace() {
+        skip(NEEDS_STRACE);
+        return None;
+    }
+    let (sink, scenario, journal) = prepared();
+    let engine = scenario.engine_under(&strace(inject, &scenario.path("trace"), &[&journal]));
+    Some((sink, scenario, engine))
 }
 
 /// Writes events bit by bit, so that there are many commits, until the engine has had its fault.
@@ -39,9 +51,13 @@ fn all_names(files: usize) -> std::collections::BTreeSet<String> {
 }
 
 /// Ends an engine with a fault, then lets one without go on. `name` is a file or directory below `disk/`.
-fn dies(inject: &str, name: impl Fn(&Scenario) -> PathBuf, says: &str) -> String {
-    let sink = Sink::start(|_, _, _| 200);
-    let (scenario, _) = prepared(&sink);
+/// Returns what strace saw, or nothing where it cannot look.
+fn dies(inject: &str, name: impl Fn(&Scenario) -> PathBuf, says: &str) -> Option<String> {
+    if !has_strace() {
+        skip(NEEDS_STRACE);
+        return None;
+    }
+    let (sink, scenario, _) = prepared();
     let (trace, path) = (scenario.path("trace"), name(&scenario));
     let mut engine = scenario.engine_under(&strace(inject, &trace, &[&path]));
     engine.ready();
@@ -54,7 +70,7 @@ fn dies(inject: &str, name: impl Fn(&Scenario) -> PathBuf, says: &str) -> String
     engine.ready();
     judge(&scenario, &sink, &all_names(files));
     assert_eq!(engine.stop(), Some(0));
-    std::fs::read_to_string(trace).unwrap()
+    Some(std::fs::read_to_string(trace).unwrap())
 }
 
 fn journal_of(scenario: &Scenario) -> PathBuf {
@@ -63,10 +79,7 @@ fn journal_of(scenario: &Scenario) -> PathBuf {
 
 #[test]
 fn a_failed_sync_of_the_journal_is_final_though_the_next_would_succeed() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
-    let trace = dies("fdatasync:error=EIO:when=8", journal_of, "Input/output error");
+    let Some(trace) = dies("fdatasync:error=EIO:when=8", journal_of, "Input/output error") else { return };
     let failed = trace.lines().position(|line| line.contains("INJECTED")).expect("the fault was injected");
     let after: Vec<_> = trace.lines().skip(failed + 1).filter(|line| line.contains("fdatasync(")).collect();
     assert!(after.is_empty(), "a sync was tried again: {after:?}");
@@ -74,37 +87,22 @@ fn a_failed_sync_of_the_journal_is_final_though_the_next_would_succeed() {
 
 #[test]
 fn a_failed_write_of_the_journal_ends_the_engine() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
     dies("write:error=EIO:when=8", journal_of, "Input/output error");
 }
 
 #[test]
 fn a_file_system_that_turns_read_only_ends_the_engine() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
     dies("write:error=EROFS:when=8", journal_of, "Read-only file system");
 }
 
 #[test]
 fn a_failed_sync_of_the_spool_ends_the_engine() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
     dies("fsync:error=EIO:when=3", |scenario| scenario.path("disk/spool/claimed"), "Input/output error");
 }
 
 #[test]
 fn a_quota_that_is_reached_again_and_again_is_waited_out_in_the_same_process() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
-    let sink = Sink::start(|_, _, _| 200);
-    let (scenario, journal) = prepared(&sink);
-    let trace = scenario.path("trace");
-    let mut engine = scenario.engine_under(&strace("write:error=EDQUOT:when=60", &trace, &[&journal]));
+    let Some((sink, scenario, mut engine)) = troubled("write:error=EDQUOT:when=60") else { return };
     engine.ready();
     let files = provoke(&scenario, || scenario.log().contains("the cause is gone"));
     judge(&scenario, &sink, &all_names(files));
@@ -124,14 +122,7 @@ fn stop(scenario: &Scenario, mut engine: Engine) {
 
 #[test]
 fn a_disk_that_hangs_is_named_and_waited_for() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
-    let sink = Sink::start(|_, _, _| 200);
-    let (scenario, journal) = prepared(&sink);
-    let trace = scenario.path("trace");
-    let inject = "fdatasync:delay_enter=14000000:when=8";
-    let mut engine = scenario.engine_under(&strace(inject, &trace, &[&journal]));
+    let Some((sink, scenario, mut engine)) = troubled("fdatasync:delay_enter=14000000:when=8") else { return };
     engine.ready();
     let mut said = (0, String::new());
     let files = provoke(&scenario, || {
@@ -142,27 +133,14 @@ fn a_disk_that_hangs_is_named_and_waited_for() {
     judge(&scenario, &sink, &all_names(files));
     let fine = wait_until(PATIENCE, || readiness(&scenario).0 == 200);
     assert!(fine, "{:?}", readiness(&scenario));
-    let status = scenario.cli(&["status"]).json;
-    let errors: Vec<_> = status["subscriptions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|hook| hook["counters"]["error_count"].clone())
-        .collect();
-    assert_eq!(errors, [0, 0], "no endpoint is blamed: {status:#}");
+    nobody_is_blamed(&scenario);
     engine.assert_running();
     stop(&scenario, engine);
 }
 
 #[test]
 fn slow_syncs_slow_the_flow_and_nothing_else() {
-    if !has_strace() {
-        return skip(NEEDS_STRACE);
-    }
-    let sink = Sink::start(|_, _, _| 200);
-    let (scenario, journal) = prepared(&sink);
-    let trace = scenario.path("trace");
-    let engine = scenario.engine_under(&strace("fdatasync:delay_enter=200000", &trace, &[&journal]));
+    let Some((sink, scenario, engine)) = troubled("fdatasync:delay_enter=200000") else { return };
     write(&scenario.path("disk/spool"), "first", 1);
     assert_eq!(sink.wait_for(SURE, 1, PATIENCE), 1);
     let pid = std::fs::read_to_string(scenario.path("disk/state/lock")).unwrap();
@@ -178,14 +156,7 @@ fn slow_syncs_slow_the_flow_and_nothing_else() {
     judge(&scenario, &sink, &events);
     let grown = memory(&pid).saturating_sub(before);
     assert!(grown < 48 << 10, "{grown} KiB more memory");
-    let status = scenario.cli(&["status"]).json;
-    let errors: Vec<_> = status["subscriptions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|hook| hook["counters"]["error_count"].clone())
-        .collect();
-    assert_eq!(errors, [0, 0], "no endpoint is blamed: {status:#}");
+    nobody_is_blamed(&scenario);
     println!("1,500 events, 200 ms per sync: {grown} KiB more memory, no attempt failed");
     stop(&scenario, engine);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Answer, Scenario, Sink, pause, wait_until};
+use crate::support::{Answer, Engine, Scenario, Sink, pause, wait_until};
 
 pub const SURE: &str = "/sure";
 pub const ONCE: &str = "/once";
@@ -65,6 +65,15 @@ pub fn scenario(sink: &Sink, state: &str) -> Scenario {
         std::fs::create_dir(scenario.path(dir)).unwrap();
     }
     scenario
+}
+
+/// A scenario whose engine runs, with receivers that decide as given.
+pub fn running(decide: impl Fn(&str) -> u16 + Send + Sync + 'static, state: &str) -> (Sink, Scenario, Engine) {
+    let sink = Sink::start(move |path, _, _| decide(path));
+    let scenario = scenario(&sink, state);
+    let mut engine = scenario.engine();
+    engine.ready();
+    (sink, scenario, engine)
 }
 
 /// Whether a test whose means are missing may pass.
@@ -222,6 +231,20 @@ pub fn readiness(scenario: &Scenario) -> (u16, String) {
     let checks = body["checks"].as_array().cloned().unwrap_or_default();
     let reasons: Vec<_> = checks.iter().filter_map(|check| check["reason"].as_str().map(str::to_owned)).collect();
     (code, reasons.join("; "))
+}
+
+/// No attempt failed: what went wrong was nobody's fault out there.
+pub fn nobody_is_blamed(scenario: &Scenario) {
+    let status = scenario.cli(&["status"]).json;
+    let hooks = status["subscriptions"].as_array().expect("a list");
+    let errors: Vec<_> = hooks.iter().map(|hook| hook["counters"]["error_count"].clone()).collect();
+    assert_eq!(errors, [0, 0], "{status:#}");
+}
+
+/// Waits until a request for `sure` has begun.
+pub fn wait_for_a_request(sink: &Sink) {
+    let begun = wait_until(PATIENCE, || sink.seen(SURE).values().any(|seen| seen.begun > 0));
+    assert!(begun, "nothing was sent");
 }
 
 /// Waits until nothing is pending, then judges: every event of `names` arrived where it must, nothing was sent twice that

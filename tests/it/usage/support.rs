@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use spoolhook::receiver::{Options, Receiver};
 use tempfile::TempDir;
+
+use crate::support::wait_until;
 
 /// Nothing in these tests may take longer.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,12 +43,8 @@ impl Said {
 
 /// Asks until the answer is yes.
 #[track_caller]
-pub fn until(what: &str, mut question: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !question() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+pub fn until(what: &str, question: impl FnMut() -> bool) {
+    assert!(wait_until(PATIENCE, question), "in vain: {what}");
 }
 
 /// A process that ends with the test.
@@ -63,14 +61,12 @@ impl Process {
 
     /// Its exit code, when it ends by itself in time.
     pub fn wait(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "it does not end:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut status = None;
+        wait_until(PATIENCE, || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap_or_else(|| panic!("it does not end:\n{}", self.log())).code()
     }
 
     /// SIGTERM, then its exit code.
