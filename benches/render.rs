@@ -1,14 +1,8 @@
 //! What one attempt costs before it is sent: an event becomes a signed request, in each dialect.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use divan::counter::BytesCount;
 use spoolhook::ingest::parse_line;
-use spoolhook::model::{
-    DeliveryId, Event, Filter, Mode, Position, RetrySchedule, Secret, SegmentId, SourceRef, Start, Subscription,
-    Timestamp, Tls, delivery_id,
-};
+use spoolhook::model::{DeliveryId, Event, Position, Secret, SegmentId, Subscription, Timestamp, delivery_id};
 use spoolhook::wire::{Dialects, RenderInput};
 
 const NAMES: [&str; 6] = ["standard", "cloudevents", "carbon", "umbra", "carriyo", "clarus"];
@@ -35,24 +29,10 @@ fn subscription(dialect: &str) -> Subscription {
         ("automation_id", "42"),
     ];
     Subscription {
-        name: "bench".to_owned(),
-        filter: Filter { tenant: "default".to_owned(), events: vec!["**".to_owned()], condition: None },
-        url: "http://127.0.0.1:9/".to_owned(),
         dialect: dialect.to_owned(),
-        mode: Mode::AtLeastOnce,
-        timeout: Duration::from_secs(15),
-        retry: RetrySchedule::none(),
-        max_in_flight: 1,
         secrets: vec![Secret::new("whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LW5vdC1mb3ItdXNl")],
-        headers: Vec::new(),
-        oauth2: None,
-        tls: Tls::default(),
-        rate_limit: None,
-        order_by: None,
-        start: Start::Now,
-        active: true,
-        params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect::<BTreeMap<_, _>>(),
-        source: SourceRef::default(),
+        params: params.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..Subscription::new("bench", "http://127.0.0.1:9/")
     }
 }
 

@@ -214,14 +214,18 @@ impl<T> Lane<T> {
         [Some(examined), waiting, self.outstanding.first().copied()].into_iter().flatten().min().unwrap_or(tail)
     }
 
+    /// No worker has anything of this lane.
+    pub fn is_home(&self) -> bool {
+        self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0
+    }
+
     /// Nothing waits that could be sent now or after an outcome. Retries that are due after `until` and what an open
     /// breaker holds back do not count.
     pub fn drained(&self, now: Timestamp, until: Timestamp) -> bool {
-        let is_home = self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0;
         if !self.may_send() {
-            return is_home;
+            return self.is_home();
         }
-        let quiet = is_home && self.due.is_empty();
+        let quiet = self.is_home() && self.due.is_empty();
         let log_done = self.waiting.is_empty() && self.returned.is_empty() && self.reach == Reach::CaughtUp;
         let due_done = self.next_due.is_none_or(|due| due > until) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())

@@ -26,7 +26,7 @@ pub(super) struct Booted<T> {
     pub routing: Routing,
     /// What was found missing or damaged, and what was done about it, in sentences.
     pub notices: Vec<String>,
-    /// When schedules go on: now, unless the clock was set back while nothing ran. What is due was noted by the clock of then.
+    /// When schedules go on: now, unless the clock was set back since something was parked: it is due by the clock of then.
     pub begins: Timestamp,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn boot<T>(
 
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
-    let begins = now.max(last_known(&ledger));
+    let begins = now.max(last_scheduled(&ledger));
     let plan = plan(&ledger, wanted, &HashSet::new(), begins, &past).map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
@@ -112,8 +112,8 @@ fn resume(ledger: &Ledger) -> Result<Resume, String> {
     Ok(Resume { next_seq: ledger.next_seq, consumed, log_cursors, last_segment, lost: None })
 }
 
-/// The latest moment at which something happened, as far as the books know.
-fn last_known(ledger: &Ledger) -> Timestamp {
-    let attempts = ledger.lanes.values().flat_map(|lane| [lane.counters.last_success_at, lane.counters.last_error_at]);
-    attempts.chain([ledger.extents.last_seen()]).flatten().max().unwrap_or_default()
+/// When schedules were at the latest, as far as a parked delivery tells; nothing, when none is.
+fn last_scheduled(ledger: &Ledger) -> Timestamp {
+    let has_parked = ledger.lanes.values().any(|lane| lane.parked > 0);
+    if has_parked { ledger.scheduled } else { Timestamp::default() }
 }

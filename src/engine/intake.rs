@@ -10,7 +10,7 @@ use super::doubt::Doubt;
 use super::lanes::plan;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
-use super::withdraw::withdraw;
+use super::withdraw::{overdue, withdraw};
 use crate::dispatch::Feed;
 use crate::env::{Clock, SteadyTime};
 use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
@@ -46,6 +46,8 @@ pub struct Links<T> {
     #[expect(dead_code, reason = "keeps `wake` connected when nothing can be watched")]
     pub waker: Sender<()>,
     pub requests: Receiver<ToIntake<T>>,
+    /// Those of which nothing is on its way; what the lanes decided before is on its way to the committer.
+    pub at_home: Box<dyn Fn(Vec<SubId>) -> Vec<SubId> + Send>,
     /// Told when something may have been removed from the disk.
     pub removed: Box<dyn Fn() + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
@@ -188,12 +190,13 @@ impl<T> Intake<T> {
         }
         let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
         let settled_below = self.state.ledger().settled_below();
+        let overdue = (self.links.at_home)(overdue(&self.state, self.ingest.retention_age(), now));
         // The rows of what was settled have reached the view once the committer has come this far.
         if !self.barrier() {
             return Ok(());
         }
         self.ingest.retire(settled_below, now)?;
-        self.retain(settled_below, now)?;
+        self.retain(settled_below, overdue, now)?;
         let mut status = lock(&self.links.status);
         status.sources = self.ingest.sources();
         status.problems = self.ingest.problems();
@@ -201,11 +204,11 @@ impl<T> Intake<T> {
     }
 
     /// Removes what retention no longer keeps, unless an audit is reading it.
-    fn retain(&mut self, settled_below: Seq, now: Timestamp) -> Result<(), Doubt> {
+    fn retain(&mut self, settled_below: Seq, overdue: Vec<SubId>, now: Timestamp) -> Result<(), Doubt> {
         let audits = self.links.audits.clone();
         let Ok(_no_audit) = audits.try_write() else { return Ok(()) };
         let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
-        let (cancelled, gone) = withdraw(&self.state, self.ingest.retention_age(), now)?;
+        let (cancelled, gone) = withdraw(&self.state, overdue, now)?;
         records.extend(cancelled);
         (self.links.removed)();
         if !records.is_empty() {
@@ -225,7 +228,7 @@ impl<T> Intake<T> {
         }
         let ledger = self.state.ledger().clone();
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from);
-        // By the time that withdrawing goes by: a step of the wall clock must not make the wait for what is on its way short.
+        // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
         let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
         match plan(&ledger, &request.subscriptions, &self.running, now, &past) {
             Err(reason) => {

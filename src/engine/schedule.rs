@@ -90,7 +90,12 @@ pub(super) fn schedule(
             match message {
                 ToScheduler::Input(input) => scheduler.take(input, now(), fastrand::u64(..)),
                 ToScheduler::Lanes(commands) => apply_lanes(&mut scheduler, commands, now()),
-                ToScheduler::Ask(question) => question(&mut scheduler),
+                ToScheduler::Ask(question) => {
+                    // What was decided before the answer goes to the committer before what follows from it.
+                    pass_on(&mut scheduler, now(), shared, pool, reads, &mut outbox);
+                    outbox.send(&shared.entries);
+                    question(&mut scheduler);
+                }
                 ToScheduler::Stop => {
                     pass_on(&mut scheduler, now(), shared, pool, reads, &mut outbox);
                     outbox.send(&shared.entries);
@@ -132,6 +137,11 @@ fn pass_on(
         }
     }
     wake_at
+}
+
+/// Those of which nothing is on its way or about to change.
+pub(super) fn at_home<T>(scheduler: &Scheduler<T>, subs: Vec<SubId>) -> Vec<SubId> {
+    subs.into_iter().filter(|sub| scheduler.is_home(*sub)).collect()
 }
 
 /// Changes lanes in the order given.

@@ -17,7 +17,7 @@ use super::messages::{LaneCommand, ToScheduler};
 use super::pool::Pool;
 use super::room::Room;
 use super::running::{Engine, EngineError, Parts, Shared, Threads, lock};
-use super::schedule::schedule;
+use super::schedule::{at_home, schedule};
 use super::target::{Target, targets, transport};
 use super::watch;
 use super::watchdog::{BEAT, Pulses, Who};
@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::dispatch::{Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
+use crate::model::SubId;
 use crate::store::State;
 
 /// Messages between intake and committer: bounds what is read and not yet durable.
@@ -214,6 +215,15 @@ impl Parts {
                 wake: woken,
                 waker: wake.clone(),
                 requests: intake_inbox,
+                at_home: {
+                    let shared = shared.clone();
+                    Box::new(move |subs: Vec<SubId>| {
+                        if subs.is_empty() {
+                            return subs;
+                        }
+                        shared.ask(|scheduler| at_home(scheduler, subs)).unwrap_or_default()
+                    })
+                },
                 removed: {
                     let shared = shared.clone();
                     Box::new(move || shared.room.hold())

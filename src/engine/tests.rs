@@ -1,33 +1,20 @@
 //! What the engine promises, step by step.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::stepped::{Answer, START, Seen, Stepped};
 use crate::env::Clock;
-use crate::model::{Filter, Mode, RetrySchedule, Secret, SourceRef, Start, SubId, Subscription, Tls};
+use crate::model::{Mode, RetrySchedule, Secret, SubId, Subscription};
 
 pub(super) fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
     Subscription {
-        name: name.into(),
-        filter: Filter { tenant: "default".into(), events: vec!["**".into()], condition: None },
-        url: "http://receiver.test/hooks".into(),
         dialect: dialect.into(),
         mode,
-        timeout: Duration::from_secs(15),
         retry: RetrySchedule { waits: waits_s.iter().map(|s| Duration::from_secs(*s)).collect(), jitter: 0.0 },
         max_in_flight: 16,
         secrets: vec![Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")],
-        headers: Vec::new(),
-        oauth2: None,
-        tls: Tls::default(),
-        rate_limit: None,
-        order_by: None,
-        start: Start::Now,
-        active: true,
-        params: BTreeMap::new(),
-        source: SourceRef { file: PathBuf::from("config.toml"), line: 1 },
+        ..Subscription::new(name, "http://receiver.test/hooks")
     }
 }
 

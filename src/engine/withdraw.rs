@@ -6,27 +6,30 @@ use super::doubt::Doubt;
 use crate::model::{SubId, Timestamp};
 use crate::store::{DeliveryKey, End, ExceptionStatus, LaneState, Origin, Record, StateReader};
 
-/// What waits for a subscription that is gone is held at least this long: every attempt that was on its way has ended, and
-/// a configuration that was put back by then loses nothing.
+/// What waits for a subscription that is gone is held at least this long: a configuration that was put back by then loses
+/// nothing.
 const HELD_MIN: Duration = Duration::from_secs(3600);
 /// Rows handled at a time.
 const ROWS_MAX: usize = 1000;
 
-/// Cancels what waits for subscriptions that have not been configured for `age`, some of it at a time. A subscription of
-/// which nothing is left is named second: its lane can be forgotten.
-pub fn withdraw(state: &StateReader, age: Duration, now: Timestamp) -> Result<(Vec<Record>, Vec<SubId>), Doubt> {
+/// The subscriptions that have not been configured for `age` while something waits for them.
+pub fn overdue(state: &StateReader, age: Duration, now: Timestamp) -> Vec<SubId> {
     let is_due = |lane: &LaneState| {
         lane.removed.is_some_and(|since| now.since(since) >= age.max(HELD_MIN))
             && lane.books.pending() > 0
             && lane.claimed.is_empty()
     };
-    let due: Vec<_> = {
-        let ledger = state.ledger();
-        let due = ledger.lanes.iter().filter(|(_, lane)| is_due(lane));
-        due.map(|(sub, lane)| (*sub, lane.low, lane.waiting() > 0)).collect()
-    };
+    state.ledger().lanes.iter().filter(|(_, lane)| is_due(lane)).map(|(sub, _)| *sub).collect()
+}
+
+/// Cancels what waits for removed subscriptions, some of it at a time. Nothing of theirs may be on its way
+/// ([`Scheduler::is_home`](crate::dispatch::Scheduler::is_home)), and what was decided about them must be durable. A
+/// subscription of which nothing is left is named second: its lane can be forgotten.
+pub fn withdraw(state: &StateReader, subs: Vec<SubId>, now: Timestamp) -> Result<(Vec<Record>, Vec<SubId>), Doubt> {
     let (mut records, mut done) = (Vec::new(), Vec::new());
-    for (sub, low, has_waiting) in due {
+    for sub in subs {
+        let lane = state.ledger().lanes.get(&sub).map(|lane| (lane.low, lane.waiting() > 0));
+        let Some((low, has_waiting)) = lane else { continue };
         let parked = rows(state, sub, |status, _| status == ExceptionStatus::Parked)?;
         if parked.is_empty() && has_waiting {
             records.push(Record::Withdrawn { sub, at: now });

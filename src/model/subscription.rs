@@ -150,6 +150,31 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// One that says no more than its name and its URL: every event of the tenant `default`, unsigned, at least once with a
+    /// single attempt of at most 15 s, one in flight.
+    pub fn new(name: &str, url: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            filter: Filter { tenant: "default".to_owned(), events: vec!["**".to_owned()], condition: None },
+            url: url.to_owned(),
+            dialect: "standard".to_owned(),
+            mode: Mode::AtLeastOnce,
+            timeout: Duration::from_secs(15),
+            retry: RetrySchedule::none(),
+            max_in_flight: 1,
+            secrets: Vec::new(),
+            headers: Vec::new(),
+            oauth2: None,
+            tls: Tls::default(),
+            rate_limit: None,
+            order_by: None,
+            start: Start::Now,
+            active: true,
+            params: BTreeMap::new(),
+            source: SourceRef::default(),
+        }
+    }
+
     pub fn tenant(&self) -> &str {
         &self.filter.tenant
     }

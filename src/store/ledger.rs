@@ -156,6 +156,10 @@ pub struct Ledger {
     pub next_sub: u32,
     pub spool: SpoolBooks,
     pub barrier: Option<SegmentId>,
+    /// When a delivery was parked last, by the clock that schedules run on. What is due was reckoned from here or before.
+    pub scheduled: Timestamp,
+    /// Number of the latest replay as a delivery of its own.
+    pub last_replay: u32,
     pub lanes: BTreeMap<SubId, LaneState>,
     /// Kept stretches of the log, in the order they were taken.
     pub extents: Extents,
@@ -181,6 +185,12 @@ impl Ledger {
     /// Applies one record and tells which rows change.
     pub fn apply(&mut self, lsn: u64, record: &Record) -> Option<RowChange> {
         self.lsn = lsn;
+        if let Record::Attempted { verdict: Verdict::Retry { at, .. }, .. }
+        | Record::Retriggered { at, .. }
+        | Record::Replayed { at, .. } = record
+        {
+            self.scheduled = self.scheduled.max(*at);
+        }
         match record {
             Record::Started { barrier, .. } => {
                 self.barrier = self.barrier.max(*barrier);
@@ -244,7 +254,7 @@ impl Ledger {
                 }
                 let (status, due) = match verdict {
                     Verdict::Delivered => (ExceptionStatus::Delivered, Timestamp::default()),
-                    Verdict::Retry { due } => (ExceptionStatus::Parked, *due),
+                    Verdict::Retry { due, .. } => (ExceptionStatus::Parked, *due),
                     Verdict::Failed => (ExceptionStatus::Failed, Timestamp::default()),
                     Verdict::Unknown => (ExceptionStatus::Unknown, Timestamp::default()),
                 };
@@ -300,11 +310,14 @@ impl Ledger {
                 }
                 Some(RowChange::Delete(*key))
             }),
-            Record::Replayed { key, row, .. } => self.in_lane(key.sub, |lane| {
-                lane.books.matched += 1;
-                lane.enter(ExceptionStatus::Parked);
-                Some(RowChange::Put(*key, Box::new(row.clone())))
-            }),
+            Record::Replayed { key, row, .. } => {
+                self.last_replay = self.last_replay.max(key.replay);
+                self.in_lane(key.sub, |lane| {
+                    lane.books.matched += 1;
+                    lane.enter(ExceptionStatus::Parked);
+                    Some(RowChange::Put(*key, Box::new(row.clone())))
+                })
+            }
         }
     }
 

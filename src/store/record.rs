@@ -37,7 +37,11 @@ pub struct DeliveryFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     Delivered,
-    Retry { due: Timestamp },
+    /// It is tried again at `due`, as decided at `at`; both by the clock that schedules run on.
+    Retry {
+        due: Timestamp,
+        at: Timestamp,
+    },
     Failed,
     Unknown,
 }

@@ -2,7 +2,7 @@
 //! checksummed bincode, because sled can return inconsistent data without an error after media damage.
 //!
 //! ```text
-//!   m2                                         -> Meta            how far the ledger rows reach
+//!   m3                                         -> Meta            how far the ledger rows reach
 //!   t                                          -> Tally           which state, and how many rows of the ledger
 //!   r                                          -> lsn u64         how far the x rows reach: at least as far as Meta
 //!   l | sub u32                                -> LaneState       one per subscription
@@ -30,6 +30,8 @@ pub(super) struct Meta {
     pub next_sub: u32,
     pub spool: super::ledger::SpoolBooks,
     pub barrier: Option<SegmentId>,
+    pub scheduled: Timestamp,
+    pub last_replay: u32,
 }
 
 /// Whose rows these are, and how many of them there must be: sled can lose some without an error.
@@ -44,7 +46,7 @@ pub(super) struct Tally {
 }
 
 /// A view of an older layout has none, and is built again from the journal.
-pub(super) const META: &[u8] = b"m2";
+pub(super) const META: &[u8] = b"m3";
 pub(super) const TALLY: &[u8] = b"t";
 pub(super) const REACH: &[u8] = b"r";
 pub(super) const LANES: &[u8] = b"l";

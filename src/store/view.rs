@@ -144,6 +144,8 @@ impl View {
             next_sub: meta.next_sub,
             spool: meta.spool,
             barrier: meta.barrier,
+            scheduled: meta.scheduled,
+            last_replay: meta.last_replay,
             ..Ledger::default()
         };
         for item in self.0.scan(rows::LANES) {
@@ -231,6 +233,8 @@ impl View {
             next_sub: ledger.next_sub,
             spool: ledger.spool,
             barrier: ledger.barrier,
+            scheduled: ledger.scheduled,
+            last_replay: ledger.last_replay,
         };
         batch.insert(rows::META, rows::seal(&meta));
         batch.insert(rows::TALLY, rows::seal(&Tally::of(ledger, born)));

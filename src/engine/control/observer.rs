@@ -44,7 +44,7 @@ fn tell(shared: &Shared, record: &Record, watched: bool) {
     let Some(subscription) = configured.get(&key.sub) else { return };
     let delivery_id = uuid::Uuid::from_bytes(facts.delivery).to_string();
     let next_attempt_at = match verdict {
-        Verdict::Retry { due } => Some(*due),
+        Verdict::Retry { due, .. } => Some(*due),
         _ => None,
     };
     if attempt.outcome != Outcome::Success {

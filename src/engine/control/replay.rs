@@ -78,10 +78,11 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
 }
 
 fn replay_key(shared: &Shared, found: &Found) -> DeliveryKey {
-    // Seconds since 1970, and never the same one twice: unique over restarts without asking the history.
+    // Never the same number twice; seconds since 1970, so that this holds after the state was lost, too.
     let mut last = lock(&shared.replays);
     let seconds = u32::try_from(shared.clock.now().as_secs()).unwrap_or(u32::MAX);
-    *last = seconds.max(last.saturating_add(1));
+    let known = shared.state.ledger().last_replay.max(*last);
+    *last = seconds.max(known.saturating_add(1));
     DeliveryKey { replay: *last, ..found.key }
 }
 

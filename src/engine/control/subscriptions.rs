@@ -62,15 +62,14 @@ fn webhook(
 
 /// Every configured subscription, by tenant and name.
 pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
-    let clock = shared.clock.clone();
+    let now = shared.schedule_now();
     let lanes: HashMap<SubId, LaneStatus> = shared
-        .ask(move |scheduler| scheduler.status(clock.now()))
+        .ask(move |scheduler| scheduler.status(now))
         .ok_or_else(|| unavailable("the engine is stopping"))?
         .into_iter()
         .map(|lane| (lane.sub, lane))
         .collect();
     let configured = lock(&shared.routing).subscriptions.clone();
-    let now = shared.clock.now();
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()

@@ -66,9 +66,10 @@ impl World {
                     self.resume_lane(lane);
                 },
             );
-            for _ in 0..3 {
+            for _ in 0..4 {
                 self.put_away()?;
                 self.commit(usize::MAX)?;
+                self.schedule(usize::MAX, &mut random)?;
             }
             if self.is_done() {
                 quiet += 1;

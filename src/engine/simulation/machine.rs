@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 
 use super::files::{SimClock, SimFiles};
+use super::housekeeping::{Barrier, Putaway};
 use super::mistakes::{Mistake, spoil};
 use super::receivers::{Receivers, SimTarget};
 use super::script::Setting;
@@ -18,14 +19,12 @@ use crate::engine::catchup::{CatchUp, ReadRequest};
 use crate::engine::committer::{self, Outlets};
 use crate::engine::doubt::Doubt;
 use crate::engine::intake::accept;
-use crate::engine::messages::{Entry, LaneCommand, Routing, Then, ToScheduler};
-use crate::engine::putaway::retain;
+use crate::engine::messages::{Entry, Routing, Then, ToScheduler};
 use crate::engine::schedule::{Outbox, apply_lanes};
-use crate::engine::withdraw::{forget, withdraw};
 use crate::env::{Clock, Files, SteadyTime};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Next};
 use crate::model::{Event, Mode, Position, Seq, SubId, Subscription, Timestamp};
-use crate::store::{DeliveryKey, Limits, Opened, Record, State};
+use crate::store::{Limits, Opened, Record, State};
 
 pub type Wanted = Vec<(Arc<Subscription>, Arc<SimTarget>)>;
 
@@ -45,13 +44,6 @@ pub fn spool() -> PathBuf {
 
 pub fn state_dir() -> &'static Path {
     Path::new("/state")
-}
-
-/// How far putting segments away has come: the committer is asked to catch up twice.
-enum Putaway {
-    Rest,
-    First(Receiver<Result<(), String>>),
-    Second(Receiver<Result<(), String>>, u64),
 }
 
 /// What a worker tells, when it arrives, and in which run.
@@ -91,9 +83,9 @@ pub struct Machine {
     pub jobs: VecDeque<Job<SimTarget>>,
     /// Jobs that the committer or the scheduler let loose.
     loose: Receiver<Job<SimTarget>>,
-    ingest: Ingest,
+    pub(super) ingest: Ingest,
     catchup: CatchUp,
-    outlets: Outlets<SimTarget>,
+    pub(super) outlets: Outlets<SimTarget>,
     inbox: Receiver<ToScheduler<SimTarget>>,
     pub observed: Arc<Mutex<Vec<Record>>>,
     /// Records on their way that end deliveries on purpose.
@@ -102,7 +94,9 @@ pub struct Machine {
     reads: VecDeque<ReadRequest>,
     reports: Vec<Report>,
     runs: u64,
-    putaway: Putaway,
+    pub(super) putaway: Putaway,
+    /// The round of forgetting that is not durable yet.
+    pub(super) forgetting: Option<Barrier>,
     steady: SteadyTime,
     pub wake_at: Option<Timestamp>,
     pub tick_at: Timestamp,
@@ -168,6 +162,7 @@ impl Machine {
             runs: 0,
             running,
             putaway: Putaway::Rest,
+            forgetting: None,
             steady: SteadyTime::starting(begins, now, ground.clock.monotonic()),
             wake_at: Some(now),
             tick_at: now,
@@ -249,14 +244,23 @@ impl Machine {
             match message {
                 ToScheduler::Input(input) => self.scheduler.take(input, now, random.u64(..)),
                 ToScheduler::Lanes(commands) => apply_lanes(&mut self.scheduler, commands, now),
-                ToScheduler::Ask(question) => question(&mut self.scheduler),
+                ToScheduler::Ask(question) => {
+                    self.pass_on(now, ground)?;
+                    self.flush();
+                    question(&mut self.scheduler);
+                }
                 ToScheduler::Stop => {}
             }
         }
+        Ok(self.pass_on(now, ground)? || happened)
+    }
+
+    /// Lets the lanes act. Returns whether any did.
+    fn pass_on(&mut self, now: Timestamp, ground: &Ground) -> Result<bool, String> {
         let (actions, wake_at) = self.scheduler.run(now);
         self.wake_at = wake_at;
+        let happened = !actions.is_empty();
         for action in actions {
-            happened = true;
             if let Action::Send(job) | Action::Commit(_, Some(job)) = &action {
                 self.may_start(job)?;
             }
@@ -340,59 +344,6 @@ impl Machine {
         let input = self.catchup.answer(request)?;
         let _ = self.outlets.scheduler.send(ToScheduler::Input(input));
         Ok(true)
-    }
-
-    fn barrier(&mut self) -> Receiver<Result<(), String>> {
-        let (reached, wait) = bounded(1);
-        let entry = Entry { reply: Some(reached), ..Entry::new(Vec::new(), Then::Nothing) };
-        self.entries.push_back(Waiting { entry, taken: Vec::new() });
-        wait
-    }
-
-    /// The intake puts segments away, as far as the committer has come. Returns whether that moved on.
-    pub fn put_away(&mut self, ground: &Ground) -> Result<bool, Doubt> {
-        let reached = |wait: &Receiver<Result<(), String>>| wait.try_recv().is_ok();
-        match std::mem::replace(&mut self.putaway, Putaway::Rest) {
-            Putaway::Rest => self.putaway = Putaway::First(self.barrier()),
-            Putaway::First(wait) if reached(&wait) => {
-                let mut settled_below = self.state.reader().ledger().settled_below();
-                if ground.mistake == Some(Mistake::PurgedBeforeSettled) {
-                    settled_below = self.state.reader().ledger().next_seq;
-                }
-                self.putaway = Putaway::Second(self.barrier(), settled_below);
-            }
-            Putaway::Second(wait, settled_below) if reached(&wait) => {
-                let now = self.now(ground);
-                self.ingest.retire(settled_below, now)?;
-                let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
-                let (cancelled, gone) = withdraw(&self.state.reader(), ground.setting.retention_age, now)?;
-                self.ending.extend_from_slice(&cancelled);
-                records.extend(cancelled);
-                if !records.is_empty() {
-                    self.running.retain(|sub| !gone.contains(sub));
-                    self.push(records, Then::Lanes(gone.into_iter().map(LaneCommand::Forget).collect()));
-                }
-            }
-            unready => {
-                self.putaway = unready;
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Rows that have stood still since before `before` are forgotten.
-    pub fn forget(&mut self, before: Timestamp, ground: &Ground) -> Result<(), Doubt> {
-        let scheduler = std::cell::RefCell::new(&mut self.scheduler);
-        let reserve = |key: DeliveryKey| {
-            let mut scheduler = scheduler.borrow_mut();
-            scheduler.reserve(key) || !scheduler.has(key.sub)
-        };
-        let (records, unchanged) = forget(&self.state.reader(), before, ground.clock.now(), reserve)?;
-        unchanged.into_iter().for_each(|key| self.scheduler.release(key));
-        self.ending.extend_from_slice(&records);
-        self.push(records, Then::Nothing);
-        Ok(())
     }
 
     /// Everything is read, committed, sent and reported.

@@ -65,6 +65,14 @@ impl Mistake {
         Self::WallClockDues,
         Self::PauseIgnored,
     ];
+
+    /// It shows in one seed of some hundreds: several kinds of trouble must come together.
+    pub fn is_rare(self) -> bool {
+        matches!(
+            self,
+            Self::CheckpointNotSynced | Self::SyncErrorsIgnored | Self::BarrierForgotten | Self::WallClockDues
+        )
+    }
 }
 
 /// Makes a mistake in what is about to be written.

@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod files;
 mod heal;
+mod housekeeping;
 mod judge;
 mod machine;
 mod mistakes;

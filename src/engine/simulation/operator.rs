@@ -147,6 +147,7 @@ impl World {
             .map(|lane| (lane.subscription.clone(), lane.target.clone()))
             .collect();
         self.guarded(|machine, ground| {
+            machine.leave_segments();
             let ledger = machine.state.reader().ledger().clone();
             let now = machine.now(ground);
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from);
@@ -164,7 +165,7 @@ impl World {
         let lane = random.usize(..self.lanes.len());
         let Some(sub) = self.sub_of(lane) else { return Ok(()) };
         let subscription = self.lanes[lane].subscription.clone();
-        let number = u32::try_from(self.judge.replays.len()).unwrap_or(0) + 1;
+        let number = self.judge.replays.values().sum::<u32>() + 1;
         let Self { machine: Some(machine), ground, .. } = self else { return Ok(()) };
         let now = machine.now(ground);
         let rows: Vec<(DeliveryKey, ExceptionRow)> = machine.state.reader().view.exceptions(sub).flatten().collect();

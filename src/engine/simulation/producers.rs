@@ -56,11 +56,8 @@ impl World {
         let lead = if self.torn.remove(name) { "\n" } else { "" };
         let line = format!("{lead}{text}\n");
         let written = if name == "long" {
-            if !self.writers.contains_key(name) || random.u8(..) < 30 {
-                self.writers.insert(name, open(&files, &inbox.join("long.ndjson"))?);
-            }
-            let writer = self.writers.get_mut(name).expect("just opened");
-            writer.append(line.as_bytes())
+            let again = random.u8(..) < 30;
+            self.write_on(&files, &inbox, again, line.as_bytes())
         } else {
             append(&files, &inbox, line.as_bytes())
         };
@@ -68,6 +65,15 @@ impl World {
             self.torn.insert(name);
         }
         written.map(|()| false)
+    }
+
+    /// The producer that keeps its file open writes on; at times it opens it `again`.
+    fn write_on(&mut self, files: &SimFiles, inbox: &Path, again: bool, bytes: &[u8]) -> std::io::Result<()> {
+        const NAME: &str = "long";
+        if again || !self.writers.contains_key(NAME) {
+            self.writers.insert(NAME, open(files, &inbox.join("long.ndjson"))?);
+        }
+        self.writers.get_mut(NAME).expect("just opened").append(bytes)
     }
 }
 

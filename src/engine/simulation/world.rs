@@ -18,7 +18,7 @@ use super::script::{Kind, Setting, Step, TURNS};
 use super::trees::SimTrees;
 use crate::engine::doubt::Doubt;
 use crate::env::{AppendFile, Clock, Files};
-use crate::model::{Filter, Mode, RetrySchedule, SourceRef, Start, Subscription, Tls};
+use crate::model::{Filter, Mode, RetrySchedule, Subscription};
 
 /// A subscription, and whether the configuration has it now.
 pub struct Lane {
@@ -48,26 +48,10 @@ pub struct World {
 }
 
 fn subscription(name: &str, pattern: &str, mode: Mode, waits_s: &[u64], max_in_flight: u32) -> Subscription {
-    Subscription {
-        name: name.into(),
-        filter: Filter { tenant: "default".into(), events: vec![pattern.into()], condition: None },
-        url: format!("http://{name}.test/"),
-        dialect: "standard".into(),
-        mode,
-        timeout: Duration::from_secs(15),
-        retry: RetrySchedule { waits: waits_s.iter().map(|s| Duration::from_secs(*s)).collect(), jitter: 0.0 },
-        max_in_flight,
-        secrets: Vec::new(),
-        headers: Vec::new(),
-        oauth2: None,
-        tls: Tls::default(),
-        rate_limit: None,
-        order_by: None,
-        start: Start::Now,
-        active: true,
-        params: BTreeMap::new(),
-        source: SourceRef { file: PathBuf::from("config.toml"), line: 1 },
-    }
+    let filter = Filter { tenant: "default".into(), events: vec![pattern.into()], condition: None };
+    let waits = waits_s.iter().map(|s| Duration::from_secs(*s)).collect();
+    let retry = RetrySchedule { waits, jitter: 0.0 };
+    Subscription { filter, mode, retry, max_in_flight, ..Subscription::new(name, &format!("http://{name}.test/")) }
 }
 
 impl World {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::env::SystemClock;
 use crate::http::{Endpoint, Evidence, NetworkSettings, Origin, Transport, UreqTransport};
-use crate::model::{Filter, Mode, Outcome, RetrySchedule, Secret, Start, Subscription};
+use crate::model::{Outcome, Secret, Subscription};
 use crate::wire::Request;
 
 pub(super) const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -132,26 +132,7 @@ pub(super) fn transport() -> UreqTransport {
 }
 
 pub(super) fn subscription(url: &str) -> Subscription {
-    Subscription {
-        name: "oms".to_owned(),
-        filter: Filter { tenant: "default".to_owned(), ..Filter::default() },
-        url: url.to_owned(),
-        dialect: "carbon".to_owned(),
-        mode: Mode::AtLeastOnce,
-        timeout: AMPLE,
-        retry: RetrySchedule::none(),
-        max_in_flight: 16,
-        secrets: Vec::new(),
-        headers: Vec::new(),
-        oauth2: None,
-        tls: Default::default(),
-        rate_limit: None,
-        order_by: None,
-        start: Start::Now,
-        active: true,
-        params: Default::default(),
-        source: Default::default(),
-    }
+    Subscription { dialect: "carbon".to_owned(), timeout: AMPLE, max_in_flight: 16, ..Subscription::new("oms", url) }
 }
 
 pub(super) fn request() -> Request {

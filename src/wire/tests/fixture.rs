@@ -1,16 +1,9 @@
 //! Events, subscriptions and one fixed instant to render with.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::model::{
-    DeliveryId, Event, Filter, Mode, Operation, Position, RetrySchedule, Secret, SegmentId, SourceRef, Start,
-    Subscription, Timestamp, Tls,
-};
+use crate::model::{DeliveryId, Event, Filter, Operation, Position, Secret, SegmentId, Subscription, Timestamp};
 use crate::wire::dialects::{Dialects, EXAMPLES, compile};
 use crate::wire::{Dialect, RenderInput, Request};
 
@@ -65,27 +58,10 @@ pub(super) fn event(line: &str) -> Event {
 
 pub(super) fn subscription(secrets: &[&str], params: &[(&str, &str)]) -> Subscription {
     Subscription {
-        name: "oms".to_owned(),
         filter: Filter { tenant: "acme".to_owned(), ..Filter::default() },
-        url: "https://oms.example/hooks".to_owned(),
-        dialect: String::new(),
-        mode: Mode::AtLeastOnce,
-        timeout: Duration::from_secs(15),
-        retry: RetrySchedule::none(),
-        max_in_flight: 1,
         secrets: secrets.iter().copied().map(Secret::new).collect(),
-        headers: Vec::new(),
-        oauth2: None,
-        tls: Tls::default(),
-        rate_limit: None,
-        order_by: None,
-        start: Start::Now,
-        active: true,
-        params: params
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<BTreeMap<_, _>>(),
-        source: SourceRef { file: PathBuf::new(), line: 0 },
+        params: params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Subscription::new("oms", "https://oms.example/hooks")
     }
 }
 

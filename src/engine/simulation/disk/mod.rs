@@ -332,7 +332,8 @@ impl Disk {
         self.lock().had_holes
     }
 
-    /// Whether `bytes` are at `offset` (or anywhere) of the file in `dir` whose name begins with `prefix`.
+    /// Whether `bytes` are at `offset`, behind what a hole left there, (or anywhere) of the file in `dir` whose name begins with
+    /// `prefix`.
     pub fn holds(&self, dir: &Path, prefix: &str, offset: Option<usize>, bytes: &[u8], which: Which) -> bool {
         let inner = self.lock();
         let Some(entries) = inner.names(which).get(dir) else { return false };
@@ -344,7 +345,10 @@ impl Disk {
             Which::Durable => inode.hole.map_or(inode.durable, |hole| hole.0.min(inode.durable)),
         };
         match offset {
-            Some(offset) => inode.data[..kept].get(offset..offset + bytes.len()) == Some(bytes),
+            Some(offset) => {
+                let line = inode.data[..kept].get(offset..).unwrap_or_default();
+                line[line.iter().take_while(|byte| **byte == 0).count()..].starts_with(bytes)
+            }
             None => memchr::memmem::find(&inode.data[..kept], bytes).is_some(),
         }
     }

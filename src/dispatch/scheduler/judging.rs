@@ -1,0 +1,115 @@
+//! What comes in: matched events, outcomes, rows that were read, and what became durable.
+
+use std::time::Duration;
+
+use super::Scheduler;
+use super::facts::facts;
+use crate::dispatch::outcome::{Judgement, is_endpoint_trouble};
+use crate::dispatch::retry::next_attempt;
+use crate::dispatch::{Action, Done, Feed, Parked, Ran};
+use crate::model::{Mode, SubId, Timestamp};
+use crate::store::{Origin, Record, RowNotice, Verdict};
+
+/// Longest time a receiver can ask for quiet.
+const QUIET_MAX: Duration = Duration::from_secs(3600);
+
+impl<T> Scheduler<T> {
+    pub(super) fn feed(&mut self, feed: Feed) {
+        // A batch that only moves the cursors of logs brings no event, and no number.
+        self.tail = self.tail.max(feed.next_seq);
+        for (index, sub) in feed.matches {
+            let (Some(lane), Some(event)) = (self.lanes.get_mut(&sub), feed.events.get(index as usize)) else {
+                continue;
+            };
+            lane.offer(event);
+            self.wake(sub);
+        }
+    }
+
+    pub(super) fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
+        let unsent = ran.end.as_ref().map_or(0, |end| end.unsent.len());
+        self.in_hand = self.in_hand.saturating_sub(ran.done.len() + unsent);
+        if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
+            self.busy -= 1;
+            self.suspects_busy -= usize::from(job.suspect);
+            if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
+                lane.pace.freed();
+                lane.ran(end);
+            }
+        }
+        ran.done.into_iter().for_each(|done| self.judge(done, now, random));
+    }
+
+    fn judge(&mut self, done: Done<T>, now: Timestamp, random: u64) {
+        let Done { job, attempt, judgement, retry_after } = done;
+        let sub = job.key.sub;
+        let Some(lane) = self.lanes.get_mut(&sub) else { return };
+        lane.pace.ended(judgement == Judgement::Delivered, is_endpoint_trouble(attempt.outcome), now);
+        if let Some(wait) = retry_after
+            && matches!(attempt.exchange.status_code, Some(429 | 503))
+        {
+            lane.pace.quiet(now.plus(wait.min(QUIET_MAX)));
+        }
+        let verdict = match judgement {
+            Judgement::Delivered => Verdict::Delivered,
+            Judgement::Unknown => Verdict::Unknown,
+            Judgement::Gone => Verdict::Failed,
+            Judgement::Failed if job.subscription.mode == Mode::AtMostOnce => Verdict::Failed,
+            Judgement::Failed => {
+                let failed = job.number.saturating_sub(job.base);
+                match next_attempt(&job.subscription.retry, failed, now, retry_after, random) {
+                    Some(due) => Verdict::Retry { due, at: now },
+                    None => Verdict::Failed,
+                }
+            }
+        };
+        match job.origin {
+            Origin::Log => lane.settle(job.key.seq),
+            Origin::Parked => {}
+        }
+        if job.origin == Origin::Log && verdict != Verdict::Delivered {
+            lane.retrying.insert((job.key.seq, job.key.replay));
+        }
+        let gone = judgement == Judgement::Gone && lane.paused.is_none() && !lane.pausing;
+        let low = lane.low(self.tail);
+        let mut records = vec![Record::Attempted {
+            key: job.key,
+            origin: job.origin,
+            facts: facts(&job.event, job.delivery),
+            attempt,
+            verdict,
+            base: job.base,
+            replay_of: job.replay_of,
+            low,
+        }];
+        if gone {
+            let reason = "the receiver answered 410 Gone: it does not want these events any more".to_owned();
+            records.push(Record::Paused { sub, reason: reason.clone(), at: now });
+            // Not paused before that is durable: somebody's resuming has its place in the journal before or after it.
+            lane.pausing = true;
+            lane.give_back();
+            self.commits += 1;
+            self.actions.push(Action::Pause { sub, reason, records });
+        } else {
+            self.commit(records, None);
+        }
+        self.wake(sub);
+    }
+
+    pub(super) fn due_read(&mut self, sub: SubId, rows: Vec<Parked>, next_due: Option<Timestamp>) {
+        let Some(lane) = self.lanes.get_mut(&sub) else { return };
+        lane.take_due(rows, next_due);
+        if !lane.may_send() {
+            lane.give_back();
+        }
+        self.wake(sub);
+    }
+
+    pub(super) fn notice(&mut self, notice: RowNotice) {
+        let Some(lane) = self.lanes.get_mut(&notice.key.sub) else { return };
+        lane.row_changed((notice.key.seq, notice.key.replay), notice.due);
+        if notice.due.is_some() {
+            self.wake(notice.key.sub);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Who sends next. Inputs in, actions out; the lanes are independent of each other and share only the number of workers.
+
+mod facts;
+mod judging;
+mod starting;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+pub use facts::interrupted;
+
+use super::lane::{Lane, Reach};
+use super::{Action, Input, Job};
+use crate::model::{SegmentId, Seq, SubId, Subscription, Timestamp};
+use crate::store::{DeliveryKey, Record};
+
+/// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
+/// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
+pub const UNCOMMITTED_MAX: usize = 1024;
+
+/// How a lane begins after a start or a reload.
+pub struct LaneStart<T> {
+    pub sub: SubId,
+    pub subscription: Arc<Subscription>,
+    pub target: Arc<T>,
+    pub reach: Reach,
+    pub passed: BTreeSet<Seq>,
+    pub parked: bool,
+    pub paused: Option<String>,
+}
+
+/// A lane as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    pub sub: SubId,
+    pub in_flight: u32,
+    pub breaker_until: Option<Timestamp>,
+    pub suspect: bool,
+    pub behind: bool,
+    pub next_due: Option<Timestamp>,
+    /// See [`Lane::overdue_since`].
+    pub overdue_since: Option<Timestamp>,
+}
+
+/// The lanes and what they share.
+pub struct Scheduler<T> {
+    lanes: HashMap<SubId, Lane<T>>,
+    ready: VecDeque<SubId>,
+    queued: HashSet<SubId>,
+    timers: BTreeSet<(Timestamp, SubId)>,
+    tail: Seq,
+    workers: usize,
+    busy: usize,
+    suspects_busy: usize,
+    /// Deliveries that workers were given and have not told of.
+    in_hand: usize,
+    commits: usize,
+    barrier: Option<SegmentId>,
+    draining: bool,
+    actions: Vec<Action<T>>,
+}
+
+impl<T> Scheduler<T> {
+    /// `tail`: sequence number of the next event to be accepted. `barrier`: see [`Record::Started`].
+    pub fn new(workers: usize, tail: Seq, barrier: Option<SegmentId>) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            ready: VecDeque::new(),
+            queued: HashSet::new(),
+            timers: BTreeSet::new(),
+            tail,
+            workers: workers.max(1),
+            busy: 0,
+            suspects_busy: 0,
+            in_hand: 0,
+            commits: 0,
+            barrier,
+            draining: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Adds a lane.
+    pub fn add(&mut self, start: LaneStart<T>, now: Timestamp) {
+        let mut lane = Lane::new(start.subscription, start.target, start.reach, start.passed, now);
+        lane.held = !lane.subscription.active;
+        lane.paused = start.paused;
+        lane.next_due = start.parked.then_some(Timestamp(i64::MIN));
+        self.lanes.insert(start.sub, lane);
+        self.wake(start.sub);
+    }
+
+    /// Gives a lane new settings; deliveries on their way finish with the old ones.
+    pub fn reconfigure(&mut self, sub: SubId, subscription: Arc<Subscription>, target: Arc<T>, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(&sub) {
+            lane.pace.reconfigure(subscription.max_in_flight, subscription.rate_limit, now);
+            lane.held = !subscription.active;
+            if lane.held {
+                lane.give_back();
+            }
+            lane.subscription = subscription;
+            lane.target = target;
+        }
+        self.wake(sub);
+    }
+
+    /// The subscription is no longer configured: what waits is held.
+    pub fn hold(&mut self, sub: SubId) {
+        if let Some(lane) = self.lanes.get_mut(&sub) {
+            lane.held = true;
+            lane.give_back();
+        }
+    }
+
+    /// Nothing waits for this lane any more, and it is not configured: should it come back, it begins anew.
+    pub fn forget(&mut self, sub: SubId) {
+        self.lanes.remove(&sub);
+    }
+
+    pub fn pause(&mut self, sub: SubId, reason: String) {
+        if let Some(lane) = self.lanes.get_mut(&sub) {
+            lane.paused = Some(reason);
+            lane.pausing = false;
+            lane.give_back();
+        }
+    }
+
+    pub fn resume(&mut self, sub: SubId) {
+        if let Some(lane) = self.lanes.get_mut(&sub) {
+            lane.paused = None;
+        }
+        self.wake(sub);
+    }
+
+    /// Nothing new starts from now on; what is on its way ends.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Keeps a delivery's row from being sent until its next state is durable, for somebody who is about to change it.
+    /// `false`: it is on its way, or its subscription has no lane.
+    pub fn reserve(&mut self, key: DeliveryKey) -> bool {
+        self.lanes.get_mut(&key.sub).is_some_and(|lane| lane.retrying.insert((key.seq, key.replay)))
+    }
+
+    /// Takes a reservation back. The row may have come due meanwhile and been passed over, so due rows are read again.
+    pub fn release(&mut self, key: DeliveryKey) {
+        if let Some(lane) = self.lanes.get_mut(&key.sub) {
+            lane.row_changed((key.seq, key.replay), Some(Timestamp(i64::MIN)));
+        }
+        self.wake(key.sub);
+    }
+
+    /// Nothing is on its way, and everything that was decided is durable.
+    pub fn is_quiet(&self) -> bool {
+        self.busy == 0 && self.commits == 0
+    }
+
+    /// Nothing of a lane that is held, or of one that does not exist, is on its way or about to change.
+    pub fn is_home(&self, sub: SubId) -> bool {
+        self.lanes.get(&sub).is_none_or(|lane| lane.held && lane.is_home() && lane.retrying.is_empty())
+    }
+
+    pub fn has(&self, sub: SubId) -> bool {
+        self.lanes.contains_key(&sub)
+    }
+
+    /// Every lane has nothing left that could be sent now or retried before `until`, and everything that was decided is
+    /// durable.
+    pub fn drained(&self, now: Timestamp, until: Timestamp) -> bool {
+        self.is_quiet() && self.lanes.values().all(|lane| lane.drained(now, until))
+    }
+
+    pub fn status(&self, now: Timestamp) -> Vec<LaneStatus> {
+        self.lanes
+            .iter()
+            .map(|(sub, lane)| LaneStatus {
+                sub: *sub,
+                in_flight: lane.pace.in_flight(),
+                breaker_until: lane.pace.breaker_open(now),
+                suspect: lane.pace.suspect(),
+                behind: lane.low(self.tail) < self.tail,
+                next_due: lane.next_due.filter(|due| due.0 != i64::MIN),
+                overdue_since: lane.overdue_since(now),
+            })
+            .collect()
+    }
+
+    /// Takes one input. `random` feeds jitter.
+    pub fn take(&mut self, input: Input<T>, now: Timestamp, random: u64) {
+        match input {
+            Input::Fed(feed) => self.feed(feed),
+            Input::Ran(ran) => self.ran(ran, now, random),
+            Input::LogRead { sub, events, next } => {
+                if let Some(lane) = self.lanes.get_mut(&sub) {
+                    lane.extend(events, next, self.tail);
+                }
+                self.wake(sub);
+            }
+            Input::DueRead { sub, rows, next_due } => self.due_read(sub, rows, next_due),
+            Input::Committed { notices, commits } => {
+                self.commits -= commits.min(self.commits);
+                notices.into_iter().for_each(|notice| self.notice(notice));
+            }
+        }
+    }
+
+    /// Starts whatever may start at `now`. Returns the actions since the last call, and when to call again at the latest.
+    pub fn run(&mut self, now: Timestamp) -> (Vec<Action<T>>, Option<Timestamp>) {
+        while let Some((at, sub)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, sub));
+            if let Some(lane) = self.lanes.get_mut(&sub).filter(|lane| lane.timer == Some(at)) {
+                lane.timer = None;
+            }
+            self.wake(sub);
+        }
+        while self.busy < self.workers && self.room() > 0 && !self.draining {
+            let Some(sub) = self.ready.pop_front() else { break };
+            if self.turn(sub, now) {
+                self.ready.push_back(sub);
+            } else {
+                self.queued.remove(&sub);
+            }
+        }
+        (std::mem::take(&mut self.actions), self.timers.first().map(|(at, _)| *at))
+    }
+
+    /// How many more deliveries may go out before outcomes must become durable.
+    fn room(&self) -> usize {
+        UNCOMMITTED_MAX.saturating_sub(self.in_hand.saturating_sub(self.busy) + self.commits)
+    }
+
+    fn wake(&mut self, sub: SubId) {
+        if self.lanes.contains_key(&sub) && self.queued.insert(sub) {
+            self.ready.push_back(sub);
+        }
+    }
+
+    fn commit(&mut self, records: Vec<Record>, then: Option<Job<T>>) {
+        self.commits += 1;
+        self.actions.push(Action::Commit(records, then));
+    }
+}
