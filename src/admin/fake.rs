@@ -306,10 +306,9 @@ impl Control for FakeEngine {
             subscriptions: vec![SubscriptionBooks {
                 tenant: "default".into(),
                 subscription: "erp".into(),
-                matched: 10,
-                delivered: 9,
-                ..SubscriptionBooks::default()
+                deliveries: DeliveryBooks { matched: 10, delivered: 9, ..DeliveryBooks::default() },
             }],
+            tenants: Vec::new(),
             differences: vec!["default/erp: matched 10, accounted for 9".into()],
         })
     }

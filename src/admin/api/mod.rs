@@ -16,8 +16,8 @@ pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, Re
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};
 pub use report::{
-    Books, Check, ConfigStatus, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
-    SubscriptionBooks, Version,
+    Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
+    SubscriptionBooks, TenantBooks, Version,
 };
 pub use webhook::{Counters, Webhook, WebhookAnswer, WebhookList};
 

@@ -85,6 +85,7 @@ pub struct Check {
 pub struct Books {
     pub spool: SpoolBooks,
     pub subscriptions: Vec<SubscriptionBooks>,
+    pub tenants: Vec<TenantBooks>,
     /// One sentence each; empty when the books balance.
     pub differences: Vec<String>,
 }
@@ -98,11 +99,26 @@ pub struct SpoolBooks {
     pub quarantined: u64,
 }
 
-/// `matched = delivered + failed + unknown + cancelled + expired + dropped + pending`.
+/// The books of one subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriptionBooks {
     pub tenant: String,
     pub subscription: String,
+    #[serde(flatten)]
+    pub deliveries: DeliveryBooks,
+}
+
+/// The books of a tenant: the sums over its subscriptions, removed ones among them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantBooks {
+    pub tenant: String,
+    #[serde(flatten)]
+    pub deliveries: DeliveryBooks,
+}
+
+/// `matched = delivered + failed + unknown + cancelled + expired + dropped + pending`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryBooks {
     pub matched: u64,
     pub delivered: u64,
     pub failed: u64,
@@ -111,6 +127,19 @@ pub struct SubscriptionBooks {
     pub expired: u64,
     pub dropped: u64,
     pub pending: u64,
+}
+
+impl std::ops::AddAssign for DeliveryBooks {
+    fn add_assign(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.cancelled += other.cancelled;
+        self.expired += other.expired;
+        self.dropped += other.dropped;
+        self.pending += other.pending;
+    }
 }
 
 /// What a reload led to. When it was not applied the old configuration stays in force.

@@ -7,7 +7,7 @@ use super::super::human::{clean, count};
 use super::super::places;
 use super::super::style::{Tone, paint};
 use super::super::table::{Align, Cell, Table};
-use crate::admin::api::Books;
+use crate::admin::api::{Books, DeliveryBooks};
 
 /// Recompute the books from the files and the state, with or without an engine; 1 when they differ
 #[derive(Debug, clap::Args)]
@@ -50,18 +50,12 @@ fn render(books: &Books, _: &View) -> String {
     columns.extend(numbers.map(|name| (name, Align::Right)));
     let mut table = Table::new(&columns);
     for row in &books.subscriptions {
-        let cell = |number: u64| Cell::from(count(number));
-        table.row([
-            format!("{}/{}", row.tenant, row.subscription).into(),
-            cell(row.matched),
-            cell(row.delivered),
-            cell(row.failed),
-            cell(row.unknown),
-            cell(row.cancelled),
-            cell(row.expired),
-            cell(row.dropped),
-            cell(row.pending),
-        ]);
+        table.row(cells(format!("{}/{}", row.tenant, row.subscription), row.deliveries));
+    }
+    if books.tenants.len() > 1 {
+        for row in &books.tenants {
+            table.row(cells(format!("{}, all", row.tenant), row.deliveries));
+        }
     }
     text.push_str(&table.render());
     match books.differences.is_empty() {
@@ -74,4 +68,19 @@ fn render(books: &Books, _: &View) -> String {
         }
     }
     text
+}
+
+fn cells(name: String, books: DeliveryBooks) -> [Cell; 9] {
+    let cell = |number: u64| Cell::from(count(number));
+    [
+        name.into(),
+        cell(books.matched),
+        cell(books.delivered),
+        cell(books.failed),
+        cell(books.unknown),
+        cell(books.cancelled),
+        cell(books.expired),
+        cell(books.dropped),
+        cell(books.pending),
+    ]
 }

@@ -20,10 +20,10 @@ use crossbeam_channel::bounded;
 use self::differences::Differences;
 use super::messages::{Entry, Then};
 use super::running::Shared;
-use crate::admin::api::{self, SubscriptionBooks};
+use crate::admin::api::{self, DeliveryBooks, SubscriptionBooks, TenantBooks};
 use crate::ingest::LogReader;
 use crate::model::SubId;
-use crate::store::{DeliveryKey, ExceptionStatus, Ledger, RowMark, StateReader, ViewError};
+use crate::store::{DeliveryKey, ExceptionStatus, LaneState, Ledger, RowMark, StateReader, ViewError};
 
 /// The state between two commits.
 struct Snapshot {
@@ -110,6 +110,13 @@ fn compare(snapshot: &Snapshot, state: &StateReader, log: &LogReader) -> Result<
         let parts = books.delivered + books.failed + books.unknown + books.cancelled + books.expired + books.dropped;
         expect("deliveries have ended, more than matched", parts, ended);
     }
+    let subscriptions: Vec<_> = ledger.lanes.values().map(told).collect();
+    let mut tenants: BTreeMap<&str, DeliveryBooks> = BTreeMap::new();
+    for subscription in &subscriptions {
+        *tenants.entry(&subscription.tenant).or_default() += subscription.deliveries;
+    }
+    let tenants =
+        tenants.into_iter().map(|(tenant, deliveries)| TenantBooks { tenant: tenant.to_owned(), deliveries }).collect();
     Ok(api::Books {
         spool: api::SpoolBooks {
             lines: spool.lines,
@@ -117,22 +124,23 @@ fn compare(snapshot: &Snapshot, state: &StateReader, log: &LogReader) -> Result<
             blank: spool.blank,
             quarantined: spool.quarantined,
         },
-        subscriptions: ledger
-            .lanes
-            .values()
-            .map(|lane| SubscriptionBooks {
-                tenant: lane.tenant.clone(),
-                subscription: lane.name.clone(),
-                matched: lane.books.matched,
-                delivered: lane.books.delivered,
-                failed: lane.books.failed,
-                unknown: lane.books.unknown,
-                cancelled: lane.books.cancelled,
-                expired: lane.books.expired,
-                dropped: lane.books.dropped,
-                pending: lane.books.pending(),
-            })
-            .collect(),
+        tenants,
+        subscriptions,
         differences: differences.into_sentences(),
     })
+}
+
+fn told(lane: &LaneState) -> SubscriptionBooks {
+    let books = lane.books;
+    let deliveries = DeliveryBooks {
+        matched: books.matched,
+        delivered: books.delivered,
+        failed: books.failed,
+        unknown: books.unknown,
+        cancelled: books.cancelled,
+        expired: books.expired,
+        dropped: books.dropped,
+        pending: books.pending(),
+    };
+    SubscriptionBooks { tenant: lane.tenant.clone(), subscription: lane.name.clone(), deliveries }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::offline;
+use crate::admin::api::Books;
 use crate::engine::stepped::{Answer, START, Stepped};
 use crate::engine::tests::subscription;
 use crate::env::{Files, OsFiles};
@@ -41,8 +42,11 @@ fn append(path: &Path, bytes: &[u8]) {
 
 fn differences(dir: &Path) -> Vec<String> {
     let (state, _) = State::open(Arc::new(OsFiles), &dir.join("state"), START).unwrap();
-    let log = LogReader::new(Arc::new(OsFiles), &dir.join("spool"));
-    offline(&state.reader(), &log).unwrap().differences
+    books(&state, dir).differences
+}
+
+fn books(state: &State, dir: &Path) -> Books {
+    offline(&state.reader(), &LogReader::new(Arc::new(OsFiles), &dir.join("spool"))).unwrap()
 }
 
 /// Says which sentence is missing.
@@ -75,8 +79,7 @@ fn change_rows(
     // The view is made durable with its ledger rows.
     state.commit(&[Record::Started { at: START, barrier: None }]).unwrap();
     state.store_ledger().unwrap();
-    let log = LogReader::new(Arc::new(OsFiles), &dir.join("spool"));
-    let found = offline(&state.reader(), &log).unwrap().differences;
+    let found = books(&state, dir).differences;
     match change {
         RowChange::Put(key, _) | RowChange::Delete(key) => (key, found),
     }
@@ -85,6 +88,31 @@ fn change_rows(
 #[test]
 fn nothing_is_said_of_a_state_that_nobody_touched() {
     assert_eq!(differences(past().path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_tenants_books_are_the_sums_over_its_subscriptions() {
+    let dir = tempfile::tempdir().unwrap();
+    let lane = |name: &str, tenant: &str| {
+        let mut lane = subscription(name, "standard", Mode::AtLeastOnce, &[]);
+        lane.filter.tenant = tenant.to_owned();
+        lane
+    };
+    let lanes = vec![lane("a", "acme"), lane("b", "acme"), lane("c", "beta")];
+    let mut engine = Stepped::start(dir.path(), lanes, &[Answer::Status(200), Answer::Status(400)]);
+    for (n, tenant) in ["acme", "acme", "beta", "none"].into_iter().enumerate() {
+        engine.produce(&format!(r#"{{"type":"invoice.created","tenant":"{tenant}","id":"e{n}","data":{{}}}}"#));
+    }
+    engine.settle();
+    let books = books(engine.state(), dir.path());
+    assert_eq!(books.differences, Vec::<String>::new());
+    let sums: Vec<_> = books.tenants.iter().map(|books| (&*books.tenant, books.deliveries)).collect();
+    let ended: u64 = sums.iter().map(|(_, books)| books.delivered + books.failed).sum();
+    assert_eq!(
+        sums.iter().map(|(tenant, books)| (*tenant, books.matched)).collect::<Vec<_>>(),
+        [("acme", 4), ("beta", 1)]
+    );
+    assert_eq!((ended, sums[0].1.delivered > 0, sums[0].1.failed > 0), (5, true, true));
 }
 
 #[test]
