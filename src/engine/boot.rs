@@ -50,8 +50,7 @@ pub(super) fn boot<T>(
     let mut ingest = Ingest::open(settings, files, resume, now)?;
     let log = Arc::new(ingest.reader());
     let mut cursors = Vec::new();
-    // A spool without any segment is a new one.
-    if forgot && ingest.newest_segment().is_some() {
+    if forgot && !ingest.is_new() {
         let batches = ingest.copy_past_logs(now)?.into_iter();
         cursors.extend(batches.flat_map(|batch| accept(batch, &Routing::default()).0));
     }

@@ -22,6 +22,11 @@ impl Ingest {
         self.budget.shortage_text()
     }
 
+    /// No engine has used this spool before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// The greatest segment id ever seen.
     pub fn newest_segment(&self) -> Option<SegmentId> {
         self.last_segment

@@ -58,6 +58,7 @@ pub struct Ingest {
     pub(super) layout: Layout,
     _lock: FileLock,
     pub(super) spool_id: Option<Uuid>,
+    pub(super) is_new: bool,
     time: EngineTime,
     pub(super) inbox: Inbox,
     pub(super) streams: HashMap<String, Stream>,
@@ -111,6 +112,7 @@ impl Ingest {
     ) -> Result<Self, IngestError> {
         let layout = Layout::of(&settings.dir);
         let mut random = fastrand::Rng::with_seed(settings.seed);
+        let is_new = layout.spool_id(files.as_ref()).is_none();
         let lock = layout.prepare(files.as_ref(), random.u64(..))?;
         let mut time = EngineTime::default();
         time.advance(now);
@@ -126,6 +128,7 @@ impl Ingest {
             .collect();
         let mut ingest = Self {
             spool_id: layout.spool_id(files.as_ref()),
+            is_new,
             _lock: lock,
             time,
             inbox: Inbox::default(),

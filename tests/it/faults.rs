@@ -6,5 +6,6 @@
 
 mod disk_errors;
 mod full_disk;
+mod lost_state;
 mod process;
 mod tools;
