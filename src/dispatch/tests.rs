@@ -148,3 +148,24 @@ fn no_more_goes_out_than_a_kill_may_repeat() {
     scheduler.take(Input::Committed { notices: Vec::new(), commits: 1 }, NOW, 0);
     assert_eq!(job(&mut scheduler).0.more.len(), 0, "room for one");
 }
+
+#[test]
+fn what_waits_longest_for_an_attempt_is_told() {
+    let mut scheduler = with_backlog(3);
+    let (first, _) = job(&mut scheduler);
+    let later = NOW.plus(std::time::Duration::from_secs(30));
+    let overdue = |scheduler: &Scheduler<()>| scheduler.status(later)[0].overdue_since;
+    assert_eq!(overdue(&scheduler), Some(NOW), "two more wait, and could be sent");
+    scheduler.pause(SUB, "by hand".to_owned());
+    assert_eq!(overdue(&scheduler), None, "nothing is overdue that may not be sent");
+    scheduler.resume(SUB);
+    scheduler.take(ran(first, 1, Judgement::Delivered), NOW, 0);
+    assert!(matches!(scheduler.run(NOW).0.last(), Some(Action::ReadLog { from: 2, .. })), "it gave its window back");
+    scheduler.take(Input::LogRead { sub: SUB, events: vec![event(2), event(3)], next: 4 }, NOW, 0);
+    assert_eq!(overdue(&scheduler), Some(NOW));
+    let (second, _) = job(&mut scheduler);
+    assert_eq!((second.more.len(), overdue(&scheduler)), (0, Some(NOW)), "one waits");
+    scheduler.take(ran(second, 1, Judgement::Delivered), NOW, 0);
+    job(&mut scheduler);
+    assert_eq!(overdue(&scheduler), None, "the last one is on its way");
+}

@@ -1,5 +1,7 @@
 //! Signals, limits, panics and a second instance.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -89,6 +91,44 @@ fn a_stop_waits_for_answers_that_come_and_cuts_off_those_that_do_not() {
         once["unknown"].as_u64() > Some(0) && once["delivered"] == 0,
         "what was cut off may have arrived: {once:#}"
     );
+}
+
+#[test]
+fn a_stop_may_come_while_anything_is_going_on() {
+    let answered = AtomicU32::new(0);
+    let decide = move |_: &str| if answered.fetch_add(1, Ordering::Relaxed) % 10 == 0 { 500 } else { 200 };
+    let (sink, scenario, engine) = running(decide, "");
+    let (scenario, spool) = (&scenario, scenario.path("disk/spool"));
+    let mut engine = Some(engine);
+    let mut events = BTreeSet::new();
+    for round in 0..12 {
+        let mut running = engine.take().unwrap_or_else(|| scenario.engine());
+        running.ready();
+        let name = format!("s{round}");
+        events.extend(names(&name, 200));
+        std::thread::scope(|scope| {
+            scope.spawn(|| write(&spool, &name, 200));
+            scope.spawn(|| {
+                let list = ["--jsonl", "deliveries", "list", "--status", "pending"];
+                let ids = String::from_utf8(scenario.run(&list).stdout).unwrap();
+                let ids: Vec<serde_json::Value> = ids.lines().flat_map(serde_json::from_str).collect();
+                let ids = ids.iter().filter(|row| row["subscription"] == "sure").filter_map(|row| row["id"].as_str());
+                let replay: Vec<_> = ["replay"].into_iter().chain(ids.take(20)).collect();
+                for command in
+                    [&["reload"][..], &["audit"], &["subs", "pause", "sure"], &["subs", "resume", "sure"], &replay]
+                {
+                    scenario.run(command);
+                }
+            });
+            pause(Duration::from_millis(20 * round));
+            assert_eq!(running.stop(), Some(0), "round {round}: {}", scenario.log());
+        });
+    }
+    let mut engine = scenario.engine();
+    engine.ready();
+    scenario.run(&["subs", "resume", "sure"]);
+    judge(scenario, &sink, &events);
+    assert_eq!(engine.stop(), Some(0));
 }
 
 #[test]
