@@ -157,6 +157,7 @@ impl Control for FakeEngine {
                 events: 1_204_881,
                 kept_bytes: 8_804_682_957,
                 quarantined: 0,
+                problems: Vec::new(),
             },
             deliveries: DeliveryStats {
                 pending: 14,
@@ -165,6 +166,7 @@ impl Control for FakeEngine {
                 delivered: 88_211,
                 failed: 2,
                 unknown: 0,
+                dropped: 0,
                 oldest_due_age_s: 0,
             },
             subscriptions: vec![webhook("erp", "active"), webhook("oms", "failing")],

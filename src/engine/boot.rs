@@ -17,6 +17,9 @@ use crate::model::{SegmentId, Subscription, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Opened, Record, State};
 
+/// Files named in one sentence at most.
+const NAMES_MAX: usize = 5;
+
 /// The parts that know what happened before.
 pub(super) struct Booted<T> {
     pub state: State,
@@ -57,10 +60,12 @@ pub(super) fn boot<T>(
     let barrier = if forgot { ingest.newest_segment() } else { None };
     if opened.fresh && barrier.is_some() {
         notices.push(
-            "there is no state, though events were taken in from this spool before: everything that is kept is sent again \
-             to at-least-once subscriptions, and unknown to at-most-once ones. If the state directory was moved, stop the \
-             engine and restore it"
-                .to_owned(),
+            format!(
+                "there is no state in {}, though events were taken in from this spool before: everything that is kept is \
+                 sent again to at-least-once subscriptions, and unknown to at-most-once ones. If the state directory was \
+                 moved, or [state] dir names another one by mistake, stop the engine and put it right",
+                state.dir().display()
+            ),
         );
     }
     let mut records = vec![Record::Started { at: now, barrier }];
@@ -71,9 +76,13 @@ pub(super) fn boot<T>(
     }
     let (mut gone, has_waiting) = gone_segments(&reader, &log);
     if has_waiting {
-        let names: Vec<_> = gone.iter().map(SegmentId::to_string).collect();
-        notices
-            .push(format!("files of the spool are gone, with events that somebody waited for: {}", names.join(", ")));
+        let names: Vec<_> = gone.iter().take(NAMES_MAX).map(SegmentId::to_string).collect();
+        let more = if gone.len() > NAMES_MAX { format!(" and {} more", gone.len() - NAMES_MAX) } else { String::new() };
+        notices.push(format!(
+            "{} files of the spool are gone, and events that somebody waited for were in them: {}{more}",
+            gone.len(),
+            names.join(", ")
+        ));
     }
     gone.extend(reader.ledger().extents.segments().intersection(ingest.brought_back()));
     records.extend(gone.into_iter().map(|segment| Record::Purged { segment, at: now }));

@@ -92,7 +92,9 @@ pub(super) fn open(
     opening.tell_losses(&seen, &base, end, known);
     if let Some(earlier) = owed {
         opening.opened.forgot = true;
-        opening.say(format!("a recovery was interrupted; it goes on. It had found: {earlier}"));
+        opening
+            .say("a recovery that was begun before (by a start that was cut short, or by `audit`) goes on".to_owned());
+        earlier.lines().filter(|line| !line.is_empty()).for_each(|line| opening.say_once(line));
     }
     if opening.opened.forgot && !opening.opened.fresh {
         let text = opening.opened.notices.join("\n");
@@ -143,6 +145,12 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn say(&mut self, sentence: String) {
         self.opened.notices.push(sentence);
+    }
+
+    fn say_once(&mut self, sentence: &str) {
+        if !self.opened.notices.iter().any(|said| said == sentence) {
+            self.say(sentence.to_owned());
+        }
     }
 
     /// Takes out what belongs to another state than the journal. Returns what is wrong with the view, if it is the view.
@@ -202,7 +210,18 @@ impl Opening<'_> {
             let (file, start, end) = (damage.file.display(), damage.start, damage.end);
             self.say(format!("bytes {start} to {end} of {file} are damaged"));
         }
-        if self.opened.fresh || !self.opened.forgot {
+        if self.opened.fresh {
+            return;
+        }
+        if !self.opened.forgot {
+            if !seen.damage.is_empty() {
+                self.say(
+                    "nothing that waits and no count is touched by this damage: it lies before what the view reflects. What \
+                     stood there of past attempts cannot be shown any more, and `audit` names the gap until the history of \
+                     that time is pruned. Nothing is to be done"
+                        .to_owned(),
+                );
+            }
             return;
         }
         let from = match base {

@@ -164,6 +164,11 @@ impl State {
             .map_err(|source| StateError::io("remove the notice in", &self.dir, source))
     }
 
+    /// Where it lies.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// A handle for those who only look.
     pub fn reader(&self) -> StateReader {
         self.reader.clone()

@@ -45,6 +45,9 @@ pub struct SpoolStatus {
     pub events: u64,
     pub kept_bytes: u64,
     pub quarantined: u64,
+    /// Files that are not read, or not as they should be: which, why, and what to do.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// Where sending stands, over all subscriptions.
@@ -58,6 +61,9 @@ pub struct DeliveryStats {
     pub delivered: u64,
     pub failed: u64,
     pub unknown: u64,
+    /// Deliveries that are lost: their events, or their fate, are no longer to be found.
+    #[serde(default)]
+    pub dropped: u64,
     /// The greatest `oldest_due_age_s` of all subscriptions.
     #[serde(default)]
     pub oldest_due_age_s: u64,

@@ -23,9 +23,10 @@ pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
     let answer = match context.get::<Books>("/v1/audit") {
         Err(unreachable) if unreachable.kind == ExitKind::Unreachable && context.global.socket.is_none() => {
             let (state, spool) = (places::state(&context.global)?, places::spool(&context.global)?);
-            let Some(books) = offline::audit(&state, &spool, context.now())? else { return Err(unreachable) };
+            let Some(audited) = offline::audit(&state, &spool, context.now())? else { return Err(unreachable) };
             context.out.say("no engine runs; these are the books as it left them");
-            books
+            audited.found.iter().for_each(|notice| context.out.say(&format!("found: {notice}")));
+            audited.answer
         }
         answer => answer?,
     };

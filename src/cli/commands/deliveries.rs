@@ -207,6 +207,8 @@ fn attempts(log: &[AttemptDetail], view: &View) -> String {
 
 fn exchange(attempt: &AttemptDetail) -> String {
     let mut text = match attempt.request_bytes {
+        // Of an attempt that nobody saw the end of, nobody knows how much went out.
+        0 if attempt.outcome == Outcome::Unknown => "request   may have been sent\n".to_owned(),
         0 => "request   nothing was sent\n".to_owned(),
         sent => format!("request   {} sent to {}\n", bytes(sent), clean(&attempt.remote_address)),
     };

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::super::context::{Context, View};
 use super::super::error::CliError;
-use super::super::human::{ago, bytes, clock, count, long_span};
+use super::super::human::{ago, bytes, clean, clock, count, long_span};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
 use crate::admin::api::{Status, Webhook};
 
 /// A delivery that could be sent and has waited this long is worth a word.
 const OVERDUE_S: u64 = 10;
+/// Troubles of the spool that are shown.
+const PROBLEMS_MAX: usize = 5;
 
 /// Show how the engine is doing
 #[derive(Debug, clap::Args)]
@@ -55,6 +57,12 @@ fn head(status: &Status, view: &View) -> String {
         text.push_str(&format!("{}\n", paint(Tone::Warn, &format!("found at the start: {notice}"))));
     }
     let spool = &status.spool;
+    for problem in spool.problems.iter().take(PROBLEMS_MAX) {
+        text.push_str(&format!("{}\n", paint(Tone::Warn, &clean(problem))));
+    }
+    if spool.problems.len() > PROBLEMS_MAX {
+        text.push_str(&format!("and {} more: spoolhook status --json\n", spool.problems.len() - PROBLEMS_MAX));
+    }
     let quarantined = match spool.quarantined {
         0 => String::new(),
         number => format!("    {} quarantined: spoolhook quarantine list", count(number)),
@@ -71,12 +79,16 @@ fn head(status: &Status, view: &View) -> String {
         Some(next) => format!(" (next {})", clock(&view.zone, next)),
         None => String::new(),
     };
+    let dropped = match deliveries.dropped {
+        0 => String::new(),
+        lost => format!("    {}", paint(Tone::Bad, &format!("{} dropped", count(lost)))),
+    };
     let overdue = match deliveries.oldest_due_age_s {
         0..OVERDUE_S => String::new(),
         age_s => format!(" (one could be sent and has waited for {})", long_span(Duration::from_secs(age_s))),
     };
     text.push_str(&format!(
-        "deliveries   {} pending{overdue}    {} retrying{next}    {} delivered    {} failed    {} unknown\n\n",
+        "deliveries   {} pending{overdue}    {} retrying{next}    {} delivered    {} failed    {} unknown{dropped}\n\n",
         count(deliveries.pending),
         count(deliveries.retrying),
         count(deliveries.delivered),

@@ -2,14 +2,18 @@
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select, unbounded};
 
 use super::super::error::{CliError, ExitKind};
 use crate::admin::Signal;
 use crate::config;
 use crate::engine::{Cause, EngineError, Order, Supervisor};
 use crate::store::StateError;
+
+/// Two requests to stop that come this close together are one.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
 
 /// An engine that runs on threads of its own, with its control plane.
 pub trait RunningEngine {
@@ -77,12 +81,20 @@ impl RunningEngine for Running {
 
     fn stop(self: Box<Self>, signals: &Receiver<Signal>) -> Result<(), CliError> {
         let _ = self.orders.send(Order::Stop);
+        // `timeout` and terminals signal a process and then its group: that is one request.
+        let mut at_once = after(SAME_REQUEST);
+        let mut is_same = true;
         loop {
             select! {
+                recv(at_once) -> _ => {
+                    is_same = false;
+                    at_once = never();
+                }
                 // It has one message, or none and is gone, once the thread ends.
                 recv(self.ended) -> _ => break,
                 recv(signals) -> signal => match signal {
                     Ok(Signal::Hangup) => {}
+                    Ok(Signal::Interrupt | Signal::Terminate) if is_same => {}
                     Ok(Signal::Interrupt | Signal::Terminate) => {
                         tracing::warn!("asked twice to stop: requests on their way are cut off");
                         return Err(CliError::silent(ExitKind::Interrupted));

@@ -12,21 +12,31 @@ use crate::ingest::LogReader;
 use crate::model::Timestamp;
 use crate::store::{LockError, State, StateError};
 
-/// The books of the state in `state` and the spool in `spool`; `None` when no engine ever ran there, or one runs now.
-pub fn audit(state: &Path, spool: &Path, now: Timestamp) -> Result<Option<Answer<Books>>, CliError> {
+/// What an audit without an engine comes to.
+pub struct Audited {
+    pub answer: Answer<Books>,
+    /// What opening the state found missing or damaged, and did about it.
+    pub found: Vec<String>,
+}
+
+/// The books of the state in `state` and the spool in `spool`; `None` when an engine runs.
+pub fn audit(state: &Path, spool: &Path, now: Timestamp) -> Result<Option<Audited>, CliError> {
     // Opening makes what is missing, and an audit must not.
     if !state.join("journal").is_dir() {
-        return Ok(None);
+        let text = format!("cannot audit: there is no journal in {}, and no engine answers", state.display());
+        let help = "no engine ever ran with this [state] dir, or the state is gone: if it was moved, put it back before the \
+                    engine is started";
+        return Err(CliError::new(ExitKind::Io, text).help(help));
     }
     let failed = |error: &dyn std::fmt::Display| CliError::new(ExitKind::Io, format!("cannot audit: {error}"));
     let files: Arc<dyn Files> = Arc::new(OsFiles);
-    let reader = match State::open(files.clone(), state, now) {
-        Ok((state, _)) => state,
+    let (reader, opened) = match State::open(files.clone(), state, now) {
+        Ok(open) => open,
         Err(StateError::Lock(LockError::Held { .. })) => return Ok(None),
         Err(error) => return Err(failed(&error)),
     };
     let log = LogReader::new(files, spool);
     let value = audit::offline(&reader.reader(), &log).map_err(|error| failed(&error))?;
     let json = serde_json::to_vec(&value).map_err(|error| failed(&error))?;
-    Ok(Some(Answer { value, json }))
+    Ok(Some(Audited { answer: Answer { value, json }, found: opened.notices }))
 }

@@ -28,6 +28,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         deliveries.delivered += lane.books.delivered;
         deliveries.failed += lane.books.failed;
         deliveries.unknown += lane.books.unknown;
+        deliveries.dropped += lane.books.dropped;
     }
     let spool = SpoolStatus {
         behind_bytes: intake.sources.iter().map(|source| source.bytes_behind).sum(),
@@ -35,6 +36,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         events: ledger.spool.events,
         kept_bytes: ledger.extents.bytes(),
         quarantined: ledger.spool.quarantined,
+        problems: intake.problems.iter().map(|each| format!("{}: {}", each.path.display(), each.detail)).collect(),
     };
     let state = match (&doubt, &intake.shortage) {
         (Some(_), _) => "stopped",

@@ -96,7 +96,7 @@ fn a_stop_waits_for_answers_that_come_and_cuts_off_those_that_do_not() {
 #[test]
 fn a_stop_may_come_while_anything_is_going_on() {
     let answered = AtomicU32::new(0);
-    let decide = move |_: &str| if answered.fetch_add(1, Ordering::Relaxed) % 10 == 0 { 500 } else { 200 };
+    let decide = move |_: &str| if answered.fetch_add(1, Ordering::Relaxed).is_multiple_of(10) { 500 } else { 200 };
     let (sink, scenario, engine) = running(decide, "");
     let (scenario, spool) = (&scenario, scenario.path("disk/spool"));
     let mut engine = Some(engine);
