@@ -15,7 +15,7 @@ use crate::env::Files;
 use crate::ingest::{Ingest, IngestSettings, LogReader, Lost, Resume};
 use crate::model::{SegmentId, Subscription, Timestamp};
 use crate::routing::CompiledFilter;
-use crate::store::{Ledger, Opened, Record, State};
+use crate::store::{Barrier, Ledger, Opened, Record, State};
 
 /// Files named in one sentence at most.
 const NAMES_MAX: usize = 5;
@@ -57,7 +57,8 @@ pub(super) fn boot<T>(
         let batches = ingest.copy_past_logs(now)?.into_iter();
         cursors.extend(batches.flat_map(|batch| accept(batch, &Routing::default()).0));
     }
-    let barrier = if forgot { ingest.newest_segment() } else { None };
+    let newest = if forgot { ingest.newest_segment() } else { None };
+    let barrier = newest.map(|upto| Barrier { upto, open: ingest.open_lengths() });
     if opened.fresh && barrier.is_some() {
         notices.push(
             format!(
@@ -95,14 +96,14 @@ pub(super) fn boot<T>(
     state.answered()?;
 
     let ledger = reader.ledger().clone();
-    let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from);
+    let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from, &|| ());
     let begins = now.max(last_scheduled(&ledger));
-    let plan = plan(&ledger, wanted, &HashSet::new(), begins, &past).map_err(EngineError::Setup)?;
+    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
     let (tail, barrier) = {
         let ledger = reader.ledger();
-        (ledger.next_seq, ledger.barrier)
+        (ledger.next_seq, ledger.barrier.clone())
     };
     let mut scheduler = Scheduler::new(workers, tail, barrier);
     apply_lanes(&mut scheduler, plan.lanes, begins);

@@ -38,7 +38,7 @@ pub struct IntakeStatus {
 pub struct Links<T> {
     pub clock: Arc<dyn Clock>,
     /// The time by which the archive ages: setting the clock empties it no more than it keeps it.
-    pub steady: Arc<Mutex<SteadyTime>>,
+    pub ages: Arc<Mutex<SteadyTime>>,
     pub routing: Arc<Mutex<Routing>>,
     pub status: Arc<Mutex<IntakeStatus>>,
     pub entries: Sender<Entry<T>>,
@@ -48,6 +48,8 @@ pub struct Links<T> {
     pub requests: Receiver<ToIntake<T>>,
     /// Those of which nothing is on its way; what the lanes decided before is on its way to the committer.
     pub at_home: Box<dyn Fn(Vec<SubId>) -> Vec<SubId> + Send>,
+    /// Says that a long piece of work goes on.
+    pub beat: Box<dyn Fn() + Send>,
     /// Told when something may have been removed from the disk.
     pub removed: Box<dyn Fn() + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
@@ -112,13 +114,20 @@ pub fn accept(batch: Batch, routing: &Routing) -> (Vec<Record>, Feed) {
 }
 
 /// Counts the kept events from `from` on that `filter` takes.
-pub fn count_past(ledger: &Ledger, log: &LogReader, filter: &CompiledFilter, from: Seq) -> Result<u64, String> {
+pub fn count_past(
+    ledger: &Ledger,
+    log: &LogReader,
+    filter: &CompiledFilter,
+    from: Seq,
+    beat: &dyn Fn(),
+) -> Result<u64, String> {
     let mut count = 0;
     let mut next = from;
     while let Some(group) = ledger.extents.group_from(next) {
         let events = log.read_all(&group).map_err(|error| error.to_string())?;
         count += events.iter().filter(|event| event.seq >= next && filter.matches(event)).count() as u64;
         next = group.last().map_or(next, Extent::next_seq);
+        beat();
     }
     Ok(count)
 }
@@ -188,7 +197,7 @@ impl<T> Intake<T> {
         if !self.barrier() {
             return Ok(());
         }
-        let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
+        let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
         let settled_below = self.state.ledger().settled_below();
         let overdue = (self.links.at_home)(overdue(&self.state, self.ingest.retention_age(), now));
         // The rows of what was settled have reached the view once the committer has come this far.
@@ -227,9 +236,9 @@ impl<T> Intake<T> {
             return;
         }
         let ledger = self.state.ledger().clone();
-        let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from);
+        let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from, &*self.links.beat);
         // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
-        let now = lock(&self.links.steady).at(self.links.clock.now(), self.links.clock.monotonic());
+        let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
         match plan(&ledger, &request.subscriptions, &self.running, now, &past) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));

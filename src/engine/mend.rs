@@ -7,10 +7,11 @@ use super::audit::waiting_in_log;
 use super::running::EngineError;
 use crate::ingest::LogReader;
 use crate::model::{Mode, SegmentId, Subscription, Timestamp};
-use crate::store::{DeliveryKey, End, ExceptionStatus, Origin, Record, StateReader};
+use crate::store::{End, ExceptionStatus, Origin, Record, StateReader};
 
 /// Parked at-most-once deliveries (somebody had them sent again) may have been sent since the records that are left: they
-/// become unknown.
+/// become unknown. Of a subscription that is not configured nobody knows the mode, but only at-most-once deliveries are made
+/// again under a number of their own.
 pub(super) fn doubt_parked<T>(
     state: &StateReader,
     wanted: &[(Arc<Subscription>, Arc<T>)],
@@ -18,16 +19,17 @@ pub(super) fn doubt_parked<T>(
 ) -> Result<Vec<Record>, EngineError> {
     let mut records = Vec::new();
     let ledger = state.ledger();
-    for (subscription, _) in wanted.iter().filter(|(subscription, _)| subscription.mode == Mode::AtMostOnce) {
-        let Some(sub) = ledger.find(subscription.tenant(), &subscription.name) else { continue };
-        let Some(lane) = ledger.lanes.get(&sub) else { continue };
-        for item in state.view.exceptions(sub) {
+    for (sub, lane) in &ledger.lanes {
+        let mut configured = wanted.iter().map(|(subscription, _)| subscription);
+        let configured = configured.find(|each| each.tenant() == lane.tenant && each.name == lane.name);
+        let is_at_most_once = configured.is_some_and(|each| each.mode == Mode::AtMostOnce);
+        for item in state.view.exceptions(*sub) {
             let (key, row) = item.map_err(|error| EngineError::State(error.into()))?;
             // A claim says the same, and has been settled.
             let is_claimed = lane.claimed.contains_key(&(key.seq, key.replay));
-            if row.status == ExceptionStatus::Parked && !is_claimed {
+            let is_in_doubt = is_at_most_once || configured.is_none() && key.replay > 0;
+            if row.status == ExceptionStatus::Parked && is_in_doubt && !is_claimed {
                 let (facts, low) = (row.facts, lane.low);
-                let key = DeliveryKey { sub, ..key };
                 records.push(Record::Ended { key, origin: Origin::Parked, facts, end: End::Unknown, low, at: now });
             }
         }

@@ -2,18 +2,17 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::doubt::Cause;
-use super::running::lock;
 use crate::config::Config;
 use crate::env::Files;
 use crate::ingest::reserve_of;
+use crate::store::JournalFile;
 
-/// Shares of the reserve that are held behind the end of the newest journal file (no more than such a file grows to) and of
-/// the view (no less than two of the pieces in which sled grows).
-const JOURNAL_SHARE: u64 = 1;
+/// Of the reserve no more is held behind the end of the newest journal file than such a file grows to.
 const JOURNAL_BYTES_MAX: u64 = 16 << 20;
+/// The share that is held behind the end of the view, no less than two of the pieces in which sled grows.
 const VIEW_SHARE: u64 = 16;
 const VIEW_BYTES_MIN: u64 = 1 << 20;
 /// This share of the reserve must be free to start again after the disk was full.
@@ -29,14 +28,12 @@ pub(super) struct Room {
     state: PathBuf,
     spool: PathBuf,
     reserve: Option<u64>,
-    /// Journal files that were finished when last looked.
-    held: Mutex<Vec<PathBuf>>,
 }
 
 impl Room {
     pub fn new(files: Arc<dyn Files>, config: &Config) -> Self {
         let (state, spool) = (config.state.dir.clone(), config.spool.dir.clone());
-        Self { files, state, spool, reserve: config.state.reserve, held: Mutex::default() }
+        Self { files, state, spool, reserve: config.state.reserve }
     }
 
     /// Has the disk hold room for what journal and view append next, so that others who fill the disk cannot keep outcomes
@@ -53,26 +50,10 @@ impl Room {
             return;
         }
         hold(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
-        let mut journal = self.journal_files();
-        if let Some(newest) = journal.pop() {
-            hold(&newest, (reserve / JOURNAL_SHARE).min(JOURNAL_BYTES_MAX));
+        // A file that is finished gives back what was held for it: the journal sees to that.
+        if let Some(newest) = JournalFile::newest(&*self.files, &self.state.join("journal")) {
+            hold(&newest, reserve.min(JOURNAL_BYTES_MAX));
         }
-        // What was held for a file that is finished now is given back.
-        let mut last = lock(&self.held);
-        let finished = std::mem::replace(&mut *last, journal);
-        for path in last.iter().filter(|path| !finished.contains(path)) {
-            if let Err(error) = self.files.stat(path).and_then(|stat| self.files.truncate(path, stat.len)) {
-                tracing::debug!(path = %path.display(), %error, "held room could not be given back");
-            }
-        }
-    }
-
-    /// Oldest first.
-    fn journal_files(&self) -> Vec<PathBuf> {
-        let dir = self.state.join("journal");
-        let mut found: Vec<_> = self.files.list(&dir).into_iter().flatten().map(|entry| dir.join(entry.name)).collect();
-        found.sort();
-        found
     }
 
     /// Why it is too early to start again, if it is. Asked for a doubt whose cause passes.

@@ -67,6 +67,8 @@ pub(super) struct Shared {
     pub clock: Arc<dyn Clock>,
     /// The time by which retries are due.
     pub steady: Arc<Mutex<SteadyTime>>,
+    /// The time by which history and archive age, and what waits for subscriptions that are gone.
+    pub ages: Arc<Mutex<SteadyTime>>,
     /// Replaced when the network settings change.
     pub transport: RwLock<Arc<UreqTransport>>,
     pub state: StateReader,
@@ -104,6 +106,11 @@ impl Shared {
     /// The time as the schedules see it; it takes no part in steps of the wall clock.
     pub fn schedule_now(&self) -> Timestamp {
         lock(&self.steady).at(self.clock.now(), self.clock.monotonic())
+    }
+
+    /// The time by which things age; it takes no part in steps of the wall clock either.
+    pub fn ages_now(&self) -> Timestamp {
+        lock(&self.ages).at(self.clock.now(), self.clock.monotonic())
     }
 
     /// Asks the scheduler thread for a value; `None` when it has stopped.
@@ -197,9 +204,9 @@ impl Engine {
         self.parts.shared.idle()
     }
 
-    /// Has the configuration loaded again; the result is logged.
+    /// Has the configuration loaded again; the result is logged. One request that waits stands for more.
     pub fn reload(&self) {
-        let _ = self.parts.threads.house_orders.send(HouseOrder::Reload);
+        let _ = self.parts.threads.house_orders.try_send(HouseOrder::Reload);
     }
 
     /// Reads no more, lets what is on its way end (ten seconds at most), makes everything durable and stops.

@@ -120,6 +120,8 @@ impl Parts {
         let watch = Watch::start(&watched, wake.clone());
 
         let steady = SteadyTime::starting(begins, now, clock.monotonic());
+        // What ages goes by a clock of its own: `begins` may lie ahead of the wall clock's time.
+        let ages = Arc::new(Mutex::new(SteadyTime::starting(now, now, clock.monotonic())));
         let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,
@@ -129,6 +131,7 @@ impl Parts {
             notices,
             clock: clock.clone(),
             steady: Arc::new(Mutex::new(steady)),
+            ages: ages.clone(),
             transport: RwLock::new(transport),
             state: reader.clone(),
             log: log.clone(),
@@ -208,7 +211,7 @@ impl Parts {
         let intake = guard.spawn(Who::Intake, {
             let links = Links {
                 clock: clock.clone(),
-                steady: shared.steady.clone(),
+                ages,
                 routing: shared.routing.clone(),
                 status: shared.intake_status.clone(),
                 entries: shared.entries.clone(),
@@ -223,6 +226,10 @@ impl Parts {
                         }
                         shared.ask(|scheduler| at_home(scheduler, subs)).unwrap_or_default()
                     })
+                },
+                beat: {
+                    let shared = shared.clone();
+                    Box::new(move || shared.pulses.beat(Who::Intake))
                 },
                 removed: {
                     let shared = shared.clone();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::stepped::{Answer, START, Seen, Stepped};
-use crate::env::Clock;
+use crate::env::{Clock, Files, OsFiles};
 use crate::model::{Mode, RetrySchedule, Secret, SubId, Subscription};
 
 pub(super) fn subscription(name: &str, dialect: &str, mode: Mode, waits_s: &[u64]) -> Subscription {
@@ -252,6 +252,32 @@ fn events_of_a_lost_state_are_sent_again_or_unknown_never_twice_at_most_once() {
     assert!(ids(&again).is_subset(&ids(&first)) && bodies(&again).len() == 3);
     assert_eq!(engine.ledger().lanes[&SubId(2)].books.unknown, 3);
     assert_eq!(engine.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_producer_writes_on_after_the_state_was_lost_is_sent_at_most_once_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let once = subscription("orders", "standard", Mode::AtMostOnce, &[]);
+    let mut engine = Stepped::start(dir.path(), vec![once.clone()], &[]);
+    // It keeps its file open all the time.
+    std::fs::create_dir_all(dir.path().join("spool/in")).unwrap();
+    let mut file = OsFiles.create(&dir.path().join("spool/in/long.ndjson")).unwrap();
+    file.append(format!("{}\n", event(1)).as_bytes()).unwrap();
+    engine.settle();
+    assert_eq!(engine.seen().len(), 1);
+    drop(engine);
+    std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+    let mut engine = Stepped::start(dir.path(), vec![once], &[]);
+    for n in 2..=3 {
+        file.append(format!("{}\n", event(n)).as_bytes()).unwrap();
+        engine.settle();
+        engine.crash();
+    }
+    engine.run_out();
+    let sent: Vec<_> = engine.seen().iter().map(|seen| header(seen, "webhook-id")).collect();
+    assert_eq!(sent, ["e2", "e3"]);
+    let books = engine.ledger().lanes[&SubId(1)].books;
+    assert_eq!((books.unknown, books.delivered), (1, 2));
 }
 
 #[test]

@@ -56,7 +56,7 @@ const ROUNDS_MAX: usize = 20;
 /// Lets history go that is over its limits, and the rows that speak of attempts before `began` or over the age.
 fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
     let history = shared.config().delivery.history;
-    let now = shared.schedule_now();
+    let now = shared.ages_now();
     let before = now.minus(history.age);
     let over = shared.state.history_over(history.size)?;
     *began = before.max(over.unwrap_or(*began)).max(*began);

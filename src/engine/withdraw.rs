@@ -33,6 +33,8 @@ pub fn withdraw(state: &StateReader, subs: Vec<SubId>, now: Timestamp) -> Result
         let parked = rows(state, sub, |status, _| status == ExceptionStatus::Parked)?;
         if parked.is_empty() && has_waiting {
             records.push(Record::Withdrawn { sub, at: now });
+        }
+        if parked.is_empty() || !has_waiting && parked.len() < ROWS_MAX {
             done.push(sub);
         }
         for key in parked {

@@ -13,8 +13,10 @@ use super::tailer::Ingest;
 use super::tick::{Batch, Lost, Resume};
 use crate::model::{SegmentId, Timestamp};
 
-/// A run of blanks in a segment made from single lines; well below any `max_line`.
-const BLANK_BYTES: u64 = 4096;
+/// A run of blanks in a segment made from single lines; below any `max_line`.
+const BLANK_BYTES: u64 = 2048;
+/// Blanks written at a time.
+const BLANKS_MAX: u64 = 512 * BLANK_BYTES;
 
 impl Ingest {
     /// Brings back segments, and the single lines that are left of segments.
@@ -93,7 +95,11 @@ impl Ingest {
             let mut file = self.files.create(&draft)?;
             let mut at = 0;
             for (offset, line) in lines {
-                file.append(&blanks(offset - at))?;
+                while at < offset {
+                    let count = (offset - at).min(BLANKS_MAX);
+                    file.append(&blanks(count))?;
+                    at += count;
+                }
                 file.append(&[&line, "\n".as_bytes()].concat())?;
                 at = offset + line.len() as u64 + 1;
             }

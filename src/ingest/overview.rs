@@ -32,6 +32,13 @@ impl Ingest {
         self.last_segment
     }
 
+    /// Length of every segment that may still grow.
+    pub fn open_lengths(&self) -> BTreeMap<SegmentId, u64> {
+        let segments = self.streams.values().flat_map(|stream| &stream.segments);
+        let may_grow = segments.filter(|segment| segment.copying.is_none());
+        may_grow.filter_map(|segment| Some((segment.id, self.files.stat(&segment.path).ok()?.len))).collect()
+    }
+
     /// Segments that were made again from single lines: what was known of them is to be forgotten.
     pub fn brought_back(&self) -> &BTreeSet<SegmentId> {
         &self.brought_back

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::env::{Files, ReadFile};
 use crate::model::{Event, Extent, Position, Rejection, SegmentId, Seq, Timestamp};
@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::lookup::line_at;
 use super::quarantine;
 use super::record::parse_line;
-use super::remnant;
+use super::remnant::Places;
 use super::reread::{read_run, runs};
 
 /// Why events could not be read again.
@@ -37,6 +37,8 @@ pub struct LogReader {
     files: Arc<dyn Files>,
     layout: Layout,
     index: SegmentIndex,
+    /// The remnant that was looked at last.
+    remnant: Mutex<Option<Places>>,
 }
 
 impl LogReader {
@@ -46,7 +48,7 @@ impl LogReader {
     }
 
     pub(super) fn sharing(files: Arc<dyn Files>, layout: Layout, index: SegmentIndex) -> Self {
-        Self { files, layout, index }
+        Self { files, layout, index, remnant: Mutex::default() }
     }
 
     /// Whether the segment's file is still there.
@@ -95,7 +97,7 @@ impl LogReader {
                 }),
             };
         }
-        let kept = remnant::read(self.files.as_ref(), &self.layout, segment, position.offset).map_err(failed)?;
+        let kept = self.kept_line(segment, position.offset).map_err(failed)?;
         kept.map_or(Ok(None), |line| parse(&line))
     }
 
@@ -110,12 +112,28 @@ impl LogReader {
         quarantine::check(self.files.as_ref(), &self.layout.quarantine, segment, file.as_deref(), lines, say);
     }
 
+    /// A line of a segment whose file is gone. Rows of one segment are asked for together, so the last look at a remnant serves
+    /// the next.
+    fn kept_line(&self, segment: SegmentId, offset: u64) -> io::Result<Option<Vec<u8>>> {
+        let files = self.files.as_ref();
+        let mut last = self.remnant.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = last.as_ref().filter(|places| places.id == segment)
+            && let Ok(line @ Some(_)) = places.line(files, offset)
+        {
+            return Ok(line);
+        }
+        last.insert(Places::of(files, &self.layout, segment)?).line(files, offset)
+    }
+
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
         self.index.file(segment, || self.find(segment)).map_err(|source| ReadError::Io { segment, source })
     }
 
     fn find(&self, segment: SegmentId) -> io::Result<Option<Arc<dyn ReadFile>>> {
         // A segment may move between the look at its place and the opening; the second look is at the directories.
+        if self.index.is_gone(segment) {
+            return Ok(None);
+        }
         for is_refreshed in [false, true] {
             if is_refreshed {
                 self.index.refresh(self.files.as_ref(), &self.layout)?;
@@ -129,6 +147,7 @@ impl LogReader {
                 Err(error) => return Err(error),
             }
         }
+        self.index.set_gone(segment);
         Ok(None)
     }
 }

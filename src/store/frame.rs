@@ -52,9 +52,9 @@ fn checksum(lsn: [u8; 8], flags: u8, payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// Appends one frame to `out`.
+/// Appends one frame to `out`. Panics, and so stops the line, at a payload that would be damage to whoever reads it.
 pub fn encode(lsn: u64, commit: bool, payload: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(payload.len() <= PAYLOAD_BYTES_MAX);
+    assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a record of {} bytes could not be read back", payload.len());
     let flags = u8::from(commit) * COMMIT;
     let lsn = lsn.to_le_bytes();
     out.extend_from_slice(MAGIC);

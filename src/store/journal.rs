@@ -117,6 +117,11 @@ pub struct JournalFile {
 }
 
 impl JournalFile {
+    /// The file in `dir` that commits go to, if there is one. What was put aside there is none.
+    pub fn newest(files: &dyn Files, dir: &Path) -> Option<PathBuf> {
+        list(files, dir).ok()?.pop().map(|file| file.path)
+    }
+
     /// Reads the file at `path`.
     pub fn read(files: &dyn Files, path: PathBuf) -> Result<Self, JournalError> {
         let bytes = files.read(&path).map_err(io_error("read", &path))?;
@@ -244,7 +249,11 @@ impl Journal {
             frame::encode(self.next_lsn + index as u64, commit, &self.payload, &mut self.buffer);
         }
         if self.current.as_ref().is_none_or(|current| current.len > self.file_bytes_max) {
-            self.current = Some(self.start_file()?);
+            let next = self.start_file()?;
+            if let Some(done) = self.current.replace(next) {
+                // Room may have been held behind its end.
+                self.files.truncate(&done.path, done.len).map_err(io_error("give back the room behind", &done.path))?;
+            }
         }
         let current = self.current.as_mut().expect("a file was just opened");
         current.file.append(&self.buffer).map_err(io_error("append to", &current.path))?;

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::extents::Extents;
 use super::record::{
-    Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
+    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
+    Verdict,
 };
-use crate::model::{Extent, Filter, Outcome, SegmentId, Seq, SubId, Timestamp};
+use crate::model::{Extent, Filter, Outcome, Seq, SubId, Timestamp};
 
 /// The filter in force from `from_seq` on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +156,7 @@ pub struct Ledger {
     pub next_seq: Seq,
     pub next_sub: u32,
     pub spool: SpoolBooks,
-    pub barrier: Option<SegmentId>,
+    pub barrier: Option<Barrier>,
     /// When a delivery was parked last, by the clock that schedules run on. What is due was reckoned from here or before.
     pub scheduled: Timestamp,
     /// Number of the latest replay as a delivery of its own.
@@ -193,7 +194,10 @@ impl Ledger {
         }
         match record {
             Record::Started { barrier, .. } => {
-                self.barrier = self.barrier.max(*barrier);
+                if let Some(barrier) = barrier {
+                    let upto = self.barrier.as_ref().map_or(barrier.upto, |before| before.upto.max(barrier.upto));
+                    self.barrier = Some(Barrier { upto, open: barrier.open.clone() });
+                }
                 None
             }
             Record::Subscribed { sub, tenant, name, filter, from_seq, matched, at } => {
@@ -219,6 +223,7 @@ impl Ledger {
             }
             Record::Purged { segment, .. } => {
                 self.extents.purge(*segment);
+                self.barrier.as_mut().map(|barrier| barrier.open.remove(segment));
                 None
             }
             Record::Unsubscribed { sub, at } => {

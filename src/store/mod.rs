@@ -32,7 +32,8 @@ pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, Forgotten, LaneState, Ledger, RowChange, SpoolBooks};
 pub use lock::LockError;
 pub use record::{
-    Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record, Verdict,
+    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
+    Verdict,
 };
 pub use recount::{Recount, RowMark};
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};

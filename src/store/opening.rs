@@ -106,7 +106,7 @@ pub(super) fn open(
     opening.tell_aside(&aside);
 
     drop(bases);
-    let (view, ledger, dirty) = opening.build(base, fault, end, &named)?;
+    let (view, ledger, dirty) = opening.build(base, fault, end, &named, born)?;
     let resume = Resume { current, next_lsn: end + 1, born, marks };
     let journal = Journal::open(files.clone(), &places.journal, resume, limits.journal_file_bytes)?;
     Ok((Parts { journal, view, ledger, dirty, born }, opening.opened))
@@ -284,6 +284,7 @@ impl Opening<'_> {
         fault: Option<String>,
         end: u64,
         named: &[(u64, PathBuf)],
+        born: Timestamp,
     ) -> Result<(View, Ledger, Dirty), StateError> {
         let is_view = matches!(base, Base::View { .. });
         let wrong = match self.build_from(base, fault, end) {
@@ -298,7 +299,9 @@ impl Opening<'_> {
                 Err(error) => error,
             },
         };
-        let other = self.checkpoints(named, None)?.pop().unwrap_or(Base::Nothing);
+        let named: Vec<_> = named.iter().filter(|(lsn, _)| *lsn <= end).cloned().collect();
+        let is_ours = |base: &Base| agree(base.born(), Some(born));
+        let other = self.checkpoints(&named, Some(born))?.pop().filter(is_ours).unwrap_or(Base::Nothing);
         let reach = survey(self.fs, &self.places.journal, other.lsn())?.reach(other.lsn());
         if reach == end {
             return self.build_from(other, Some(wrong.to_string()), end);
@@ -346,7 +349,7 @@ impl Opening<'_> {
             view
         } else {
             let aside = self.put_aside(&self.places.view)?;
-            let reason = fault.unwrap_or_else(|| "the journal no longer reaches back to it".to_owned());
+            let reason = fault.unwrap_or_else(|| "it and the journal do not meet".to_owned());
             self.say(format!(
                 "the view could not be used ({reason}); it was made anew, and the old one is now {}: remove it when nobody \
                  needs it",

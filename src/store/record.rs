@@ -4,6 +4,8 @@
 //! describe itself: variants and fields are only ever appended in a new version, never changed in an old one; the golden
 //! bytes below hold version 1 in place.
 
+use std::collections::BTreeMap;
+
 use bincode::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -65,14 +67,31 @@ pub enum Origin {
     Parked,
 }
 
+/// How far the spool reached when an engine started without knowing what was sent before: of these events nobody knows
+/// which at-most-once deliveries were sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barrier {
+    /// The newest segment there was.
+    pub upto: SegmentId,
+    /// Length of those that could still grow. What came behind it came later.
+    pub open: BTreeMap<SegmentId, u64>,
+}
+
+impl Barrier {
+    /// Whether the event at `position` was there.
+    pub fn covers(&self, position: Position) -> bool {
+        let was_there = |len: &u64| position.offset < *len;
+        position.segment <= self.upto && self.open.get(&position.segment).is_none_or(was_there)
+    }
+}
+
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
-    /// The engine started. `barrier`: it started without any state while the spool already held segments up to this one,
-    /// so nobody knows which of their at-most-once deliveries were sent before.
+    /// The engine started; with a barrier if it does not know all that was sent before.
     Started {
         at: Timestamp,
-        barrier: Option<SegmentId>,
+        barrier: Option<Barrier>,
     },
     /// A subscription is new, or takes other events from `from_seq` on. `matched` counts the events of the past that it
     /// takes because it starts there.

@@ -21,12 +21,15 @@ pub(super) fn read(files: &dyn Files, dir: &Path) -> io::Result<Option<String>> 
 
 /// Says durably that an answer is owed.
 pub(super) fn write(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()> {
-    let mut file = match files.create(&path(dir)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
-    };
-    file.append(text.as_bytes())?;
-    file.sync_data()?;
+    match files.create(&path(dir)) {
+        // One who was killed may not have come to the sync.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => files.open(&path(dir))?.sync_data()?,
+        Err(error) => return Err(error),
+        Ok(mut file) => {
+            file.append(text.as_bytes())?;
+            file.sync_data()?;
+        }
+    }
     files.sync_dir(dir)
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Meta {
     pub next_seq: u64,
     pub next_sub: u32,
     pub spool: super::ledger::SpoolBooks,
-    pub barrier: Option<SegmentId>,
+    pub barrier: Option<super::record::Barrier>,
     pub scheduled: Timestamp,
     pub last_replay: u32,
 }

@@ -184,7 +184,8 @@ impl State {
                 changes.extend(note(&mut ledger, &mut self.dirty, first + index as u64, record));
             }
         }
-        self.reader.view.apply(&changes, self.reader.ledger().lsn)?;
+        let lsn = self.reader.ledger().lsn;
+        self.reader.view.apply(&changes, lsn)?;
         self.since_checkpoint += records.len() as u64;
         if self.dirty.records >= self.limits.ledger_records {
             self.store_ledger()?;

@@ -324,6 +324,8 @@ mod tests {
                     std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path()).collect();
                 let copies: Vec<_> = aside.iter().filter(|path| path.to_string_lossy().contains(".damaged-")).collect();
                 assert_eq!(copies.is_empty(), kept == 7, "bit {bit} of byte {at}: what was cut off is kept");
+                let newest = JournalFile::newest(&OsFiles, dir.path());
+                assert!(newest.is_none_or(|path| path == only_file(dir.path())), "what was kept is no journal file");
                 copies.into_iter().for_each(|path| OsFiles.unlink(path).unwrap());
             }
         }

@@ -232,10 +232,12 @@ impl View {
             next_seq: ledger.next_seq,
             next_sub: ledger.next_sub,
             spool: ledger.spool,
-            barrier: ledger.barrier,
+            barrier: ledger.barrier.clone(),
             scheduled: ledger.scheduled,
             last_replay: ledger.last_replay,
         };
+        // The rows of everything up to here are in place: they may have spoken of records that are gone.
+        batch.insert(rows::REACH, rows::seal(&ledger.lsn));
         batch.insert(rows::META, rows::seal(&meta));
         batch.insert(rows::TALLY, rows::seal(&Tally::of(ledger, born)));
         self.0.apply(batch)?;

@@ -11,8 +11,8 @@ pub use facts::interrupted;
 
 use super::lane::{Lane, Reach};
 use super::{Action, Input, Job};
-use crate::model::{SegmentId, Seq, SubId, Subscription, Timestamp};
-use crate::store::{DeliveryKey, Record};
+use crate::model::{Seq, SubId, Subscription, Timestamp};
+use crate::store::{Barrier, DeliveryKey, Record};
 
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
@@ -55,14 +55,14 @@ pub struct Scheduler<T> {
     /// Deliveries that workers were given and have not told of.
     in_hand: usize,
     commits: usize,
-    barrier: Option<SegmentId>,
+    barrier: Option<Barrier>,
     draining: bool,
     actions: Vec<Action<T>>,
 }
 
 impl<T> Scheduler<T> {
-    /// `tail`: sequence number of the next event to be accepted. `barrier`: see [`Record::Started`].
-    pub fn new(workers: usize, tail: Seq, barrier: Option<SegmentId>) -> Self {
+    /// `tail`: sequence number of the next event to be accepted. `barrier`: see [`Barrier`].
+    pub fn new(workers: usize, tail: Seq, barrier: Option<Barrier>) -> Self {
         Self {
             lanes: HashMap::new(),
             ready: VecDeque::new(),

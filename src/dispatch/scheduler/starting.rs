@@ -69,7 +69,7 @@ impl<T> Scheduler<T> {
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         let Some(event) = lane.take() else { return };
         let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
-        if lane.at_most_once() && self.barrier.is_some_and(|barrier| event.position.segment <= barrier) {
+        if lane.at_most_once() && self.barrier.as_ref().is_some_and(|barrier| barrier.covers(event.position)) {
             lane.settle(event.seq);
             let facts = facts(&event, id_of(&event, &lane.subscription, 0));
             let low = lane.low(self.tail);

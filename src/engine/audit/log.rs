@@ -33,7 +33,7 @@ pub(super) fn waiting(
             }
         };
         for (sub, lane) in &ledger.lanes {
-            if lane.waiting() == 0 || expected.is_some_and(|end| end <= lane.low) {
+            if expected.is_some_and(|end| end <= lane.low) {
                 continue;
             }
             for event in events.iter().filter(|event| event.seq >= lane.low && !lane.passed.contains(&event.seq)) {

@@ -35,6 +35,9 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
     if found.attempts.is_empty() && found.row.is_none() && found.settled == DeliveryStatus::Pending {
         return Ok(refused(id, "in_flight", "it waits for its first attempt; there is nothing to repeat yet"));
     }
+    if matches!(found.settled, DeliveryStatus::Cancelled | DeliveryStatus::Expired) {
+        return Ok(refused(id, "ended", "it was ended without an attempt and cannot be taken up again"));
+    }
     let subscription = subscription_of(shared, found.key.sub)?;
     let kept = shared.log.event_at(found.facts.position, found.key.seq, found.facts.seen).map_err(super::internal)?;
     if kept.is_none() {
@@ -52,7 +55,10 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
     if !shared.ask(move |scheduler| scheduler.reserve(key)).unwrap_or(false) {
         return Ok(refused(id, "in_flight", "it is on its way at this moment; look again when that attempt has ended"));
     }
-    let row = shared.state.view.exception(key).map_err(super::internal)?;
+    let row = shared.state.view.exception(key).map_err(|error| {
+        shared.ask(move |scheduler| scheduler.release(key));
+        super::internal(error)
+    })?;
     let record = if at_most_once {
         Record::Replayed { key, row: new_delivery(&found, &subscription, key, now), at: now }
     } else {

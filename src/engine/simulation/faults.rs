@@ -64,6 +64,10 @@ impl Fault {
         }
     }
 
+    pub fn is_to_come(&self) -> bool {
+        self.times > 0
+    }
+
     /// A call happens: whether it fails.
     pub fn meet(&mut self, call: Call, _path: &Path) -> io::Result<()> {
         if call != self.call || self.times == 0 {

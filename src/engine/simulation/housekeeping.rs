@@ -52,7 +52,7 @@ impl Machine {
                 if ground.mistake == Some(Mistake::PurgedBeforeSettled) {
                     settled_below = self.state.reader().ledger().next_seq;
                 }
-                let now = self.now(ground);
+                let now = self.ages_now(ground);
                 let subs = overdue(&self.state.reader(), ground.setting.retention_age, now);
                 let (answer, wait) = bounded(1);
                 let question = move |scheduler: &mut Scheduler<_>| {
@@ -69,7 +69,7 @@ impl Machine {
                 }
             },
             Putaway::Second(wait, settled_below, subs) if reached(&wait) => {
-                let now = self.now(ground);
+                let now = self.ages_now(ground);
                 self.ingest.retire(settled_below, now)?;
                 let mut records = retain(&mut self.ingest, &self.state.reader(), settled_below, now)?;
                 let (cancelled, gone) = withdraw(&self.state.reader(), subs, now)?;

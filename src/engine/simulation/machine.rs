@@ -98,6 +98,7 @@ pub struct Machine {
     /// The round of forgetting that is not durable yet.
     pub(super) forgetting: Option<Barrier>,
     steady: SteadyTime,
+    ages: SteadyTime,
     pub wake_at: Option<Timestamp>,
     pub tick_at: Timestamp,
     pub running: HashSet<SubId>,
@@ -164,6 +165,7 @@ impl Machine {
             putaway: Putaway::Rest,
             forgetting: None,
             steady: SteadyTime::starting(begins, now, ground.clock.monotonic()),
+            ages: SteadyTime::starting(now, now, ground.clock.monotonic()),
             wake_at: Some(now),
             tick_at: now,
         };
@@ -176,6 +178,11 @@ impl Machine {
             Some(Mistake::WallClockDues) => ground.clock.now(),
             _ => self.steady.at(ground.clock.now(), ground.clock.monotonic()),
         }
+    }
+
+    /// The time by which things age.
+    pub fn ages_now(&mut self, ground: &Ground) -> Timestamp {
+        self.ages.at(ground.clock.now(), ground.clock.monotonic())
     }
 
     pub fn push(&mut self, records: Vec<Record>, then: Then<SimTarget>) {

@@ -149,8 +149,8 @@ impl World {
         self.guarded(|machine, ground| {
             machine.leave_segments();
             let ledger = machine.state.reader().ledger().clone();
-            let now = machine.now(ground);
-            let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from);
+            let now = machine.ages_now(ground);
+            let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from, &|| ());
             let plan = plan(&ledger, &wanted, &machine.running, now, &past).map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;

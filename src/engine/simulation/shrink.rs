@@ -10,6 +10,7 @@ use super::world::World;
 const RUNS_MAX: usize = 300;
 
 /// What became of a run.
+#[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub steps: usize,
     pub violation: Option<String>,

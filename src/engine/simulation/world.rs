@@ -280,6 +280,8 @@ impl World {
                 if opened.forgot && !opened.fresh && !self.judge.nothing_taken() {
                     return Err(format!("the journal is damaged: {opened:?}"));
                 }
+                // From here on nothing excuses it, unless trouble is still to come.
+                self.excused = self.disk().is_troubled();
                 self.judge.reach("started");
                 self.judge.started(&machine.state.reader().ledger())?;
                 self.machine = Some(machine);

@@ -232,6 +232,12 @@ impl Disk {
         self.lock().fault = fault;
     }
 
+    /// A fault is still to come, or room is short.
+    pub fn is_troubled(&self) -> bool {
+        let inner = self.lock();
+        inner.room.is_some() || inner.fault.as_ref().is_some_and(Fault::is_to_come)
+    }
+
     pub fn set_room(&self, room: Option<u64>) {
         self.lock().room = room;
     }
