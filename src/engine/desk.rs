@@ -2,7 +2,8 @@
 //! watch attempts. Between two engines it says why there is none.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::control::Panel;
 use super::running::{Shared, lock};
@@ -12,10 +13,14 @@ use crate::model::Timestamp;
 
 /// Attempts that a slow watcher may lag behind.
 const LIVE_LINES: usize = 1024;
+/// Those who ask while the engine starts wait this long for it.
+const START_WAIT: Duration = Duration::from_secs(5);
 
 /// No engine runs, though the process does.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Standstill {
+    /// The first engine is on its way.
+    pub is_starting: bool,
     /// A sentence: what happened and what is waited for.
     pub reason: String,
     pub started_at: Timestamp,
@@ -24,28 +29,40 @@ pub(super) struct Standstill {
 }
 
 /// Who is behind the desk.
-pub(super) struct Desk(Mutex<Result<Arc<Shared>, Standstill>>);
+pub(super) struct Desk {
+    behind: Mutex<Result<Arc<Shared>, Standstill>>,
+    opened: Condvar,
+}
 
 impl Desk {
     pub fn engine(&self) -> Result<Arc<Shared>, Standstill> {
-        lock(&self.0).clone()
+        lock(&self.behind).clone()
+    }
+
+    /// The same, for those who can wait for a start to end.
+    pub fn engine_soon(&self) -> Result<Arc<Shared>, Standstill> {
+        let is_starting = |behind: &mut Result<_, Standstill>| behind.as_ref().is_err_and(|still| still.is_starting);
+        let waited = self.opened.wait_timeout_while(lock(&self.behind), START_WAIT, is_starting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     pub fn open(&self, shared: Arc<Shared>) {
-        *lock(&self.0) = Ok(shared);
+        *lock(&self.behind) = Ok(shared);
+        self.opened.notify_all();
     }
 
     /// Answers with a reason from now on, and lets go of the engine.
     pub fn close(&self, reason: String) {
-        let mut behind = lock(&self.0);
+        let mut behind = lock(&self.behind);
         *behind = Err(match &*behind {
             Ok(shared) => Standstill {
+                is_starting: false,
                 reason,
                 started_at: shared.started_at,
                 loaded_at: *lock(&shared.loaded_at),
                 config_path: shared.config_path.clone(),
             },
-            Err(standstill) => Standstill { reason, ..standstill.clone() },
+            Err(standstill) => Standstill { is_starting: false, reason, ..standstill.clone() },
         });
     }
 }
@@ -60,8 +77,10 @@ pub(super) struct Front {
 impl Front {
     /// Nobody is behind it and no door is open.
     pub fn new() -> Self {
-        let standstill = Standstill { reason: "the engine starts".to_owned(), ..Standstill::default() };
-        Self { desk: Arc::new(Desk(Mutex::new(Err(standstill)))), live: LiveHub::new(LIVE_LINES), admin: None }
+        let reason = "the engine starts".to_owned();
+        let standstill = Standstill { is_starting: true, reason, ..Standstill::default() };
+        let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new() };
+        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), admin: None }
     }
 
     /// Whether the doors that were opened are still attended.

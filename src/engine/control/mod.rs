@@ -34,7 +34,7 @@ impl Panel {
     }
 
     fn engine(&self) -> Result<Arc<Shared>, ControlError> {
-        self.desk.engine().map_err(|standstill| unavailable(standstill.reason))
+        self.desk.engine_soon().map_err(|standstill| unavailable(standstill.reason))
     }
 }
 
