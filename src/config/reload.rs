@@ -44,7 +44,7 @@ impl fmt::Display for Changes {
             parts.push(format!("settings changed: {}", self.settings.join(", ")));
         }
         if !self.needs_restart.is_empty() {
-            parts.push(format!("in force only after a restart: {}", self.needs_restart.join(", ")));
+            parts.push(format!("a restart is needed for {}", self.needs_restart.join(", ")));
         }
         if parts.is_empty() {
             return out.write_str("nothing changed");

@@ -30,7 +30,7 @@ pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
         && let Ok(refusal) = serde_json::from_slice::<Refusal>(&reply.body)
     {
         match context.out.is_human() {
-            true => context.out.text(&refusal.problems_text)?,
+            true => context.out.text(&format!("{}\n", refusal.problems_text.trim_end()))?,
             false => context.out.document(&reply.body)?,
         }
         return Err(CliError::new(ExitKind::BadConfig, refusal.detail));

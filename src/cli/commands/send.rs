@@ -125,21 +125,28 @@ fn stdin() -> Result<String, CliError> {
     Ok(text)
 }
 
-/// Asks until every match is settled. Soon at first, then four times a second.
+/// Asks until every match is settled. Soon at first, then four times a second. The event is written: an engine that does not
+/// answer yet is waited for as well.
 fn wait(context: &mut Context, id: &str, patience: Duration) -> Result<(), CliError> {
     let path = format!("/v1/events/{}", segment(id));
     let start = context.clock.monotonic();
     let mut pause = Duration::from_millis(10);
     let mut last: Option<Answer<EventDetail>> = None;
+    let mut unreachable;
     loop {
-        let reply = context.engine()?.call("GET", &path, b"")?;
-        // Not there yet: the engine has still to read it.
-        if reply.status != 404 {
-            let answer = reply.read::<EventDetail>()?;
-            let settled = matched(&answer.value).all(|row| !is_pending(row));
-            last = Some(answer);
-            if settled {
-                break;
+        unreachable = None;
+        match context.engine().and_then(|engine| engine.call("GET", &path, b"")) {
+            Err(error) if error.kind == ExitKind::Unreachable => unreachable = Some(error),
+            Err(error) => return Err(error),
+            // Not there yet: the engine has still to read it.
+            Ok(reply) if reply.status == 404 => {}
+            Ok(reply) => {
+                let answer = reply.read::<EventDetail>()?;
+                let settled = matched(&answer.value).all(|row| !is_pending(row));
+                last = Some(answer);
+                if settled {
+                    break;
+                }
             }
         }
         let spent = context.clock.monotonic().saturating_sub(start);
@@ -150,6 +157,11 @@ fn wait(context: &mut Context, id: &str, patience: Duration) -> Result<(), CliEr
         pause = (pause * 2).min(Duration::from_millis(250));
     }
     let spent = context.clock.monotonic().saturating_sub(start);
+    if let Some(error) = unreachable {
+        let text = format!("{id} is written, but what became of it cannot be asked: {}", error.message);
+        return Err(CliError::new(ExitKind::Unreachable, text)
+            .help("the engine takes it in as soon as it runs; sending it again would be a second event"));
+    }
     let Some(answer) = last else {
         return Err(CliError::new(ExitKind::No, format!("{id} was written, but not read within {}", span(patience)))
             .help("is this the engine's spool? see: spoolhook status, spoolhook quarantine list"));

@@ -34,6 +34,10 @@ fn render(status: &Status, view: &View) -> String {
         let noun = if troubled.len() == 1 { "subscription needs" } else { "subscriptions need" };
         text.push_str(&format!("\n{} {noun} attention: spoolhook subs show {}\n", troubled.len(), first.name));
     }
+    for hook in status.subscriptions.iter().filter(|hook| hook.state == "paused") {
+        let (name, reason) = (&hook.name, clean(hook.state_reason.as_deref().unwrap_or("by hand")));
+        text.push_str(&format!("\n{name} is paused, events queue: {reason} (spoolhook subs resume {name})\n"));
+    }
     text
 }
 
@@ -65,7 +69,7 @@ fn head(status: &Status, view: &View) -> String {
     }
     let quarantined = match spool.quarantined {
         0 => String::new(),
-        number => format!("    {} quarantined: spoolhook quarantine list", count(number)),
+        number => format!("    {} quarantined so far: spoolhook quarantine list", count(number)),
     };
     text.push_str(&format!(
         "\nspool        {} behind    last event {}    {} events ({} kept){quarantined}\n",

@@ -219,7 +219,8 @@ fn a_reload_says_what_it_changes() {
         sub("d", "1s")
     ));
     let changes = diff(&old, &new);
-    let said = "1 added (d); 1 changed (b); 1 removed (a); settings changed: network; in force only after a restart: spool.dir";
+    let said =
+        "1 added (d); 1 changed (b); 1 removed (a); settings changed: network; a restart is needed for spool.dir";
     assert_eq!(changes.to_string(), said);
     assert_eq!(changes.needs_restart, ["spool.dir"]);
     assert!(diff(&new, &new.clone()).is_empty());
