@@ -41,10 +41,12 @@ pub enum Mistake {
     WallClockDues,
     /// Pausing does not stop what waits.
     PauseIgnored,
+    /// Deliveries of a key do not wait for each other.
+    OrderIgnored,
 }
 
 impl Mistake {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SpoolNotSynced,
         Self::JournalNotSynced,
         Self::DirectoriesNotSynced,
@@ -64,6 +66,7 @@ impl Mistake {
         Self::WritersIgnored,
         Self::WallClockDues,
         Self::PauseIgnored,
+        Self::OrderIgnored,
     ];
 
     /// It shows in one seed of some hundreds: several kinds of trouble must come together.

@@ -32,7 +32,7 @@ fn tell(seed: u64, length: usize, mistake: Option<Mistake>, violation: &str) -> 
 }
 
 /// Every state that must have been visited for a clean run to mean anything.
-const MUST_REACH: [&str; 28] = [
+const MUST_REACH: [&str; 30] = [
     "attempt repeated after a crash",
     "cancelled",
     "delivered at once",
@@ -49,6 +49,7 @@ const MUST_REACH: [&str; 28] = [
     "killed",
     "paused",
     "power cut",
+    "put off behind its key",
     "reloaded",
     "replayed as a new delivery",
     "retries exhausted",
@@ -58,6 +59,7 @@ const MUST_REACH: [&str; 28] = [
     "stopped cleanly",
     "stopped in doubt",
     "subscription removed",
+    "superseded",
     "unknown made",
     "view rebuilt",
     "withdrawn",
