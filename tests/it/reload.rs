@@ -86,7 +86,7 @@ fn what_needs_a_restart_is_said_to() {
     let _engine = home.engine();
     home.configure("[spool]\ndir = \"elsewhere\"\n");
     let said = home.run(&["reload"]).expect(0).out;
-    assert!(said.contains("only after a restart: spool.dir"), "{said}");
+    assert!(said.contains("a restart is needed for spool.dir"), "{said}");
 }
 
 #[test]

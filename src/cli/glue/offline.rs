@@ -23,10 +23,10 @@ pub struct Audited {
 pub fn audit(state: &Path, spool: &Path, now: Timestamp) -> Result<Option<Audited>, CliError> {
     // Opening makes what is missing, and an audit must not.
     if !state.join("journal").is_dir() {
-        let text = format!("cannot audit: there is no journal in {}, and no engine answers", state.display());
-        let help = "no engine ever ran with this [state] dir, or the state is gone: if it was moved, put it back before the \
-                    engine is started";
-        return Err(CliError::new(ExitKind::Io, text).help(help));
+        let text = format!("cannot audit: no engine answers, and there is no journal in {}", state.display());
+        return Err(CliError::new(ExitKind::Unreachable, text)
+            .help("if no engine has run here yet, start one: spoolhook run")
+            .help("if one has, its state is gone, or [state] dir names another place: put it right before the start"));
     }
     let failed = |error: &dyn std::fmt::Display| CliError::new(ExitKind::Io, format!("cannot audit: {error}"));
     let files: Arc<dyn Files> = Arc::new(OsFiles);
