@@ -13,10 +13,8 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::RunEnd;
-use super::order::{Arrival, Next, Order, RowKey, Skipped, order_key};
 use super::pace::Pace;
-use crate::model::{Event, Mode, OrderKey, Seq, Subscription, Timestamp};
-use crate::store::{IN_TURN, Ordered};
+use crate::model::{Event, Mode, Seq, Subscription, Timestamp};
 
 /// Most events a lane holds in memory.
 pub const WINDOW_EVENTS: usize = 512;
@@ -25,8 +23,6 @@ pub const WINDOW_BYTES: usize = 1 << 20;
 
 /// Most deliveries judged since the oldest one on its way began to hold the low mark.
 const JUDGED_BEHIND_MAX: u32 = 4096;
-/// Rows whose turn it is that are read, or wait for a worker, at a time.
-const ROWS_AT_ONCE: usize = 64;
 /// Most events a worker takes at a time.
 const RUN_EVENTS: usize = 16;
 
@@ -78,13 +74,6 @@ pub struct Lane<T> {
     pub timer: Option<Timestamp>,
     /// Due rows that were read and wait for a worker.
     pub due: VecDeque<super::Parked>,
-    /// Which deliveries wait for which, if the subscription wants that (or did, and some still wait).
-    pub order: Option<Order>,
-    /// Reads of single rows that are under way.
-    pub reading_rows: usize,
-    /// What the order decided of events and rows and has still to be written down.
-    pub put_off: Vec<(Arc<Event>, OrderKey)>,
-    pub skipped: Vec<Skipped>,
 }
 
 impl<T> Lane<T> {
@@ -119,73 +108,6 @@ impl<T> Lane<T> {
             reading_due: false,
             timer: None,
             due: VecDeque::new(),
-            order: None,
-            reading_rows: 0,
-            put_off: Vec::new(),
-            skipped: Vec::new(),
-        }
-    }
-
-    /// Puts the order that the subscription asks for in force. `rows`: those that wait from before.
-    pub fn set_order(&mut self, rows: Ordered) {
-        let supersede = self.subscription.supersede;
-        match &mut self.order {
-            Some(order) => order.set_supersede(supersede),
-            None if self.subscription.order_by.is_none() && rows.is_empty() => {}
-            None => {
-                let unread = if let Reach::Behind(from) = self.reach { Some(from) } else { None };
-                self.order = Some(Order::new(supersede, rows, unread));
-            }
-        }
-    }
-
-    /// What the deliveries of an event are kept in order by.
-    pub fn order_of(&self, event: &Event) -> Option<OrderKey> {
-        self.order.as_ref().and_then(|_| order_key(&self.subscription, event))
-    }
-
-    /// Takes in hand what is next of the keys that have become free. Returns the rows to be read for it.
-    pub fn take_turns(&mut self) -> Vec<(OrderKey, RowKey)> {
-        let unread = self.unread();
-        let Some(order) = &mut self.order else { return Vec::new() };
-        order.looked_at(unread);
-        let mut wanted = Vec::new();
-        while self.reading_rows + self.due.len() < ROWS_AT_ONCE {
-            match order.next(|row| self.retrying.contains(row)) {
-                Next::Event(event) => self.returned.push_back(event),
-                Next::Row(of, row) => {
-                    self.retrying.insert(row);
-                    self.reading_rows += 1;
-                    wanted.push((of, row));
-                }
-                Next::Due(row, due) => {
-                    self.retrying.remove(&row);
-                    let slot = if self.reading_due { &mut self.due_meanwhile } else { &mut self.next_due };
-                    *slot = Some(slot.map_or(due, |earlier| earlier.min(due)));
-                }
-                Next::Nothing => break,
-            }
-        }
-        wanted
-    }
-
-    /// The first event of the log that was not looked at.
-    fn unread(&self) -> Seq {
-        let examined = if let Reach::Behind(next) = self.reach { next } else { Seq::MAX };
-        self.waiting.front().map_or(examined, |event| event.seq.min(examined))
-    }
-
-    /// A row whose turn it is was read; `None` when it waits no longer.
-    pub fn take_row(&mut self, key: RowKey, of: OrderKey, row: Option<Box<super::Parked>>) {
-        self.reading_rows = self.reading_rows.saturating_sub(1);
-        if let Some(row) = row {
-            self.due.push_back(*row);
-            return;
-        }
-        self.retrying.remove(&key);
-        if let Some(order) = &mut self.order {
-            order.end(key);
-            order.settle(of);
         }
     }
 
@@ -256,19 +178,10 @@ impl<T> Lane<T> {
         if let Some(event) = self.returned.pop_front() {
             return Some(event);
         }
-        loop {
-            let event = self.waiting.pop_front()?;
-            self.waiting_bytes -= event.line.len();
-            self.outstanding.insert(event.seq);
-            let key = self.order_of(&event);
-            let (Some(key), Some(order)) = (key, &mut self.order) else { return Some(event) };
-            let Arrival { goes, put_off, skipped } = order.arrive(key, event);
-            self.put_off.extend(put_off);
-            self.skipped.extend(skipped);
-            if goes.is_some() {
-                return goes;
-            }
-        }
+        let event = self.waiting.pop_front()?;
+        self.waiting_bytes -= event.line.len();
+        self.outstanding.insert(event.seq);
+        Some(event)
     }
 
     /// Takes the events that the same worker may send next, at most `room`. An at-most-once delivery is claimed one by
@@ -303,8 +216,7 @@ impl<T> Lane<T> {
 
     /// No worker has anything of this lane.
     pub fn is_home(&self) -> bool {
-        let held = self.order.as_ref().map_or(0, Order::held);
-        self.outstanding.len() == self.returned.len() + held && self.pace.in_flight() == 0
+        self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0
     }
 
     /// Nothing waits that could be sent now or after an outcome. Retries that are due after `until` and what an open
@@ -313,9 +225,7 @@ impl<T> Lane<T> {
         if !self.may_send() {
             return self.is_home();
         }
-        let is_in_turn =
-            self.reading_rows > 0 || self.order.as_ref().is_some_and(|order| order.held() > 0 || order.has_ready());
-        let quiet = self.is_home() && self.due.is_empty() && !is_in_turn;
+        let quiet = self.is_home() && self.due.is_empty();
         let log_done = self.waiting.is_empty() && self.returned.is_empty() && self.reach == Reach::CaughtUp;
         let due_done = self.next_due.is_none_or(|due| due > until) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
@@ -343,14 +253,8 @@ impl<T> Lane<T> {
             self.reach = Reach::Behind(from);
         }
         for parked in std::mem::take(&mut self.due) {
-            let row = (parked.key.seq, parked.key.replay);
-            self.retrying.remove(&row);
-            if let (Some(order), Some(of)) = (&mut self.order, parked.row.order) {
-                order.put_back(of, row);
-            }
-            if parked.row.due != IN_TURN {
-                self.note_due(parked.row.due);
-            }
+            self.retrying.remove(&(parked.key.seq, parked.key.replay));
+            self.note_due(parked.row.due);
         }
     }
 
@@ -360,7 +264,7 @@ impl<T> Lane<T> {
         if self.reading_due {
             self.changed_meanwhile.insert(key);
         }
-        if let Some(due) = due.filter(|due| *due != IN_TURN) {
+        if let Some(due) = due {
             self.note_due(due);
         }
     }
@@ -375,17 +279,9 @@ impl<T> Lane<T> {
         let changed = std::mem::take(&mut self.changed_meanwhile);
         for row in rows {
             let key = (row.key.seq, row.key.replay);
-            if !changed.contains(&key) && self.retrying.insert(key) && self.admits(key, &row) {
+            if !changed.contains(&key) && self.retrying.insert(key) {
                 self.due.push_back(row);
             }
-        }
-    }
-
-    /// Whether nothing that a row is kept in order with comes before it.
-    fn admits(&mut self, key: RowKey, parked: &super::Parked) -> bool {
-        match (&mut self.order, parked.row.order) {
-            (Some(order), Some(of)) => order.admit(of, key, parked.row.due),
-            _ => true,
         }
     }
 

@@ -4,7 +4,6 @@
 //! the time. A worker is a loop around [`worker::attempt`].
 
 mod lane;
-mod order;
 mod outcome;
 mod pace;
 mod retry;
@@ -17,10 +16,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
-pub use order::order_key;
 pub use scheduler::{LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 
-use crate::model::{Attempt, AttemptTrigger, Event, OrderKey, Seq, SubId, Subscription, Timestamp, delivery_id};
+use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};
 
 /// A delivery on its way to a worker.
@@ -123,12 +121,6 @@ pub enum Input<T> {
         rows: Vec<Parked>,
         next_due: Option<Timestamp>,
     },
-    /// A row whose turn it is; none when it waits no longer.
-    RowRead {
-        key: DeliveryKey,
-        order: OrderKey,
-        row: Option<Box<Parked>>,
-    },
     /// A commit of ours is durable.
     Committed {
         notices: Vec<RowNotice>,
@@ -154,11 +146,6 @@ pub enum Action<T> {
         upto: Seq,
         events_max: usize,
         bytes_max: usize,
-    },
-    /// Read one row of a lane, whose turn it is.
-    ReadRow {
-        key: DeliveryKey,
-        order: OrderKey,
     },
     /// Read the rows of a lane that are due at `now`.
     ReadDue {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::doubt::{Cause, Doubt};
 use crate::dispatch::{Input, Parked};
 use crate::ingest::{LogReader, ReadError};
-use crate::model::{Event, Extent, OrderKey, SegmentId, Seq, SubId, Timestamp};
+use crate::model::{Event, Extent, SegmentId, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
-use crate::store::{DeliveryKey, ExceptionStatus, FilterEra, IN_TURN, StateReader};
+use crate::store::{FilterEra, StateReader};
 
 /// Events examined for one request at most, so that one lane's long search does not keep the others waiting.
 const EXAMINED_MAX: usize = 8192;
@@ -20,7 +20,6 @@ const DECODED_BYTES_MAX: usize = 8 << 20;
 pub enum ReadRequest {
     Log { sub: SubId, from: Seq, upto: Seq, events_max: usize, bytes_max: usize },
     Due { sub: SubId, now: Timestamp, rows_max: usize },
-    Row { key: DeliveryKey, order: OrderKey },
 }
 
 /// The compiled filters of the eras that were met.
@@ -117,9 +116,6 @@ impl CatchUp {
                 self.read_log(sub, from, upto, events_max, bytes_max)
             }
             ReadRequest::Due { sub, now, rows_max } => self.read_due(sub, now, rows_max),
-            ReadRequest::Row { key, order } => {
-                Ok(Input::RowRead { key, order, row: self.read_row(key)?.map(Box::new) })
-            }
         }
     }
 
@@ -168,26 +164,20 @@ impl CatchUp {
         for parked in self.state.view.parked(sub) {
             let (key, due) = parked?;
             if due > now || rows.len() >= rows_max {
-                next_due = Some(due).filter(|due| *due != IN_TURN);
+                next_due = Some(due);
                 break;
             }
-            rows.extend(self.read_row(key)?);
+            let Some(row) = self.state.view.exception(key)? else { continue };
+            let event = match self.log.event_at(row.facts.position, key.seq, row.facts.seen) {
+                Ok(event) => event,
+                Err(error @ ReadError::Io { .. }) => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
+                    None
+                }
+            };
+            rows.push(Parked { key, row, event: event.map(Arc::new) });
         }
         Ok(Input::DueRead { sub, rows, next_due })
-    }
-
-    /// A parked delivery with its event.
-    fn read_row(&self, key: DeliveryKey) -> Result<Option<Parked>, Doubt> {
-        let row = self.state.view.exception(key)?;
-        let Some(row) = row.filter(|row| row.status == ExceptionStatus::Parked) else { return Ok(None) };
-        let event = match self.log.event_at(row.facts.position, key.seq, row.facts.seen) {
-            Ok(event) => event,
-            Err(error @ ReadError::Io { .. }) => return Err(error.into()),
-            Err(error) => {
-                tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
-                None
-            }
-        };
-        Ok(Some(Parked { key, row, event: event.map(Arc::new) }))
     }
 }

@@ -239,9 +239,7 @@ impl<T> Intake<T> {
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from, &*self.links.beat);
         // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
         let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
-        match plan(&ledger, &request.subscriptions, &self.running, now, &past, &|sub, all| {
-            self.state.view.ordered(sub, all)
-        }) {
+        match plan(&ledger, &request.subscriptions, &self.running, now, &past) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }

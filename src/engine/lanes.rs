@@ -7,7 +7,7 @@ use super::messages::{LaneCommand, Routing};
 use crate::dispatch::{LaneStart, Reach, interrupted};
 use crate::model::{Filter, Seq, Start, SubId, Subscription, Timestamp};
 use crate::routing::{CompiledFilter, Router};
-use crate::store::{DeliveryKey, LaneState, Ledger, Ordered, Record, Verdict, ViewError};
+use crate::store::{DeliveryKey, LaneState, Ledger, Record, Verdict};
 
 /// What a set of subscriptions changes.
 pub struct Plan<T> {
@@ -36,15 +36,13 @@ fn first_seq(ledger: &Ledger, start: Start) -> Seq {
 }
 
 /// Compares what is configured with what the ledger knows. `running` are the lanes that exist already; `count_past` counts
-/// the kept events from a sequence number on that a filter takes; `ordered` tells which rows of a lane are kept in order
-/// ([`View::ordered`](crate::store::View::ordered)).
+/// the kept events from a sequence number on that a filter takes.
 pub fn plan<T>(
     ledger: &Ledger,
     wanted: &[(Arc<Subscription>, Arc<T>)],
     running: &HashSet<SubId>,
     now: Timestamp,
     count_past: &dyn Fn(&CompiledFilter, Seq) -> Result<u64, String>,
-    ordered: &dyn Fn(SubId, bool) -> Result<Ordered, ViewError>,
 ) -> Result<Plan<T>, String> {
     let known: HashMap<(&str, &str), SubId> =
         ledger.lanes.iter().map(|(sub, lane)| ((lane.tenant.as_str(), lane.name.as_str()), *sub)).collect();
@@ -79,11 +77,7 @@ pub fn plan<T>(
         plan.lanes.push(if running.contains(&sub) {
             LaneCommand::Reconfigure { sub, subscription: subscription.clone(), target: target.clone() }
         } else {
-            let mut start = lane_start(ledger, sub, lane, from_seq, subscription, target);
-            if start.parked {
-                let all = subscription.order_by.is_some();
-                start.ordered = ordered(sub, all).map_err(|error| error.to_string())?;
-            }
+            let start = lane_start(ledger, sub, lane, from_seq, subscription, target);
             LaneCommand::Add(Box::new(start))
         });
         configured.insert(sub);
@@ -118,7 +112,6 @@ fn lane_start<T>(
         reach: if from < ledger.next_seq { Reach::Behind(from) } else { Reach::CaughtUp },
         passed,
         parked: lane.is_some_and(|lane| lane.parked > 0),
-        ordered: Vec::new(),
         paused: lane.and_then(|lane| lane.paused.clone()),
     }
 }

@@ -131,9 +131,6 @@ fn pass_on(
             Action::ReadLog { sub, from, upto, events_max, bytes_max } => {
                 let _ = reads.send(ReadRequest::Log { sub, from, upto, events_max, bytes_max });
             }
-            Action::ReadRow { key, order } => {
-                let _ = reads.send(ReadRequest::Row { key, order });
-            }
             Action::ReadDue { sub, now, rows_max } => {
                 let _ = reads.send(ReadRequest::Due { sub, now, rows_max });
             }

@@ -261,10 +261,6 @@ impl Stepped {
                     let input = parts.catchup.answer(request).unwrap();
                     parts.scheduler.take(input, now, 0);
                 }
-                Action::ReadRow { key, order } => {
-                    let input = parts.catchup.answer(ReadRequest::Row { key, order }).unwrap();
-                    parts.scheduler.take(input, now, 0);
-                }
                 Action::ReadDue { sub, now, rows_max } => {
                     let input = parts.catchup.answer(ReadRequest::Due { sub, now, rows_max }).unwrap();
                     parts.scheduler.take(input, now, 0);

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::extents::Extents;
 use super::record::{
-    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, IN_TURN, LastAttempt, Origin,
-    Record, Verdict,
+    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
+    Verdict,
 };
 use crate::model::{Extent, Filter, Outcome, Seq, SubId, Timestamp};
 
@@ -280,7 +280,7 @@ impl Ledger {
                     }
                 }
                 match end {
-                    End::Cancelled | End::Superseded => lane.books.cancelled += 1,
+                    End::Cancelled => lane.books.cancelled += 1,
                     End::Expired => lane.books.expired += 1,
                     End::Unknown => lane.books.unknown += 1,
                 }
@@ -289,17 +289,6 @@ impl Ledger {
                     (_, Origin::Parked) => Some(RowChange::Delete(*key)),
                     (_, Origin::Log) => None,
                 }
-            }),
-            Record::PutOff { key, facts, order, low, at } => self.in_lane(key.sub, |lane| {
-                lane.pass(key.seq, *low);
-                lane.enter(ExceptionStatus::Parked);
-                let row = ExceptionRow {
-                    status: ExceptionStatus::Parked,
-                    due: IN_TURN,
-                    order: Some(*order),
-                    ..row_in_doubt(facts, *at)
-                };
-                Some(RowChange::Put(*key, Box::new(row)))
             }),
             Record::Dropped { sub, count, .. } => self.in_lane(*sub, |lane| {
                 lane.books.dropped += count;
@@ -402,12 +391,11 @@ fn row_in_doubt(facts: &DeliveryFacts, at: Timestamp) -> ExceptionRow {
         last: None,
         replay_of: None,
         updated: at,
-        order: None,
     }
 }
 
 fn row_after(record: &Record, status: ExceptionStatus, due: Timestamp) -> Option<ExceptionRow> {
-    let Record::Attempted { facts, attempt, base, replay_of, verdict, .. } = record else { return None };
+    let Record::Attempted { facts, attempt, base, replay_of, .. } = record else { return None };
     Some(ExceptionRow {
         status,
         facts: facts.clone(),
@@ -422,6 +410,5 @@ fn row_after(record: &Record, status: ExceptionStatus, due: Timestamp) -> Option
         }),
         replay_of: *replay_of,
         updated: attempt.started,
-        order: if let Verdict::Retry { order, .. } = verdict { *order } else { None },
     })
 }

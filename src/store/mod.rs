@@ -32,10 +32,10 @@ pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, Forgotten, LaneState, Ledger, RowChange, SpoolBooks};
 pub use lock::LockError;
 pub use record::{
-    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, IN_TURN, LastAttempt, Origin,
-    Record, Verdict,
+    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
+    Verdict,
 };
 pub use recount::{Recount, RowMark};
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
-pub use view::{Ordered, View, ViewError};
+pub use view::{View, ViewError};

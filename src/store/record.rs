@@ -10,9 +10,7 @@ use bincode::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    Attempt, AttemptTrigger, Extent, Filter, OrderKey, Outcome, Position, SegmentId, Seq, SubId, Timestamp,
-};
+use crate::model::{Attempt, AttemptTrigger, Extent, Filter, Outcome, Position, SegmentId, Seq, SubId, Timestamp};
 
 /// Version byte in front of every record and row.
 pub const VERSION: u8 = 1;
@@ -42,11 +40,9 @@ pub struct DeliveryFacts {
 pub enum Verdict {
     Delivered,
     /// It is tried again at `due`, as decided at `at`; both by the clock that schedules run on.
-    /// Those behind it in `order` wait for it.
     Retry {
         due: Timestamp,
         at: Timestamp,
-        order: Option<OrderKey>,
     },
     Failed,
     Unknown,
@@ -60,8 +56,6 @@ pub enum End {
     Expired,
     /// It may have been sent by an engine whose state is lost (at-most-once).
     Unknown,
-    /// A newer state of its key takes its place.
-    Superseded,
 }
 
 /// How a delivery came to stand where it stands before a record about it.
@@ -190,14 +184,6 @@ pub enum Record {
         was: ExceptionStatus,
         at: Timestamp,
     },
-    /// A delivery waits, in a row, for an earlier one of its key.
-    PutOff {
-        key: DeliveryKey,
-        facts: DeliveryFacts,
-        order: OrderKey,
-        low: Seq,
-        at: Timestamp,
-    },
     /// So many deliveries of the subscription are no longer to be found: their events, or their fate, were lost.
     Dropped {
         sub: SubId,
@@ -243,12 +229,7 @@ pub struct ExceptionRow {
     /// The delivery this one repeats, when it is a replay of its own.
     pub replay_of: Option<[u8; 16]>,
     pub updated: Timestamp,
-    /// What it is kept in order by.
-    pub order: Option<OrderKey>,
 }
-
-/// Due time of a row that waits for nothing but its turn in the order.
-pub const IN_TURN: Timestamp = Timestamp(i64::MAX);
 
 /// The short form of the latest attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -135,11 +135,6 @@ pub(super) fn dues_of(sub: SubId) -> Vec<u8> {
     key(b'd', &[&sub.0.to_be_bytes()])
 }
 
-/// The due keys of rows that wait for their turn.
-pub(super) fn in_turn_of(sub: SubId) -> Vec<u8> {
-    key(b'd', &[&sub.0.to_be_bytes(), &sortable(record::IN_TURN)])
-}
-
 /// Reads a due key back.
 pub(super) fn parse_due_key(key: &[u8]) -> Option<(DeliveryKey, Timestamp)> {
     let rest: &[u8; 24] = key.strip_prefix(b"d")?.try_into().ok()?;

@@ -17,7 +17,7 @@ use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows::{self, Meta, RowError, Tally};
 use super::tree::{Batch, Pair, Pairs, Tree, Trees, catch};
 use crate::env::Files;
-use crate::model::{OrderKey, SegmentId, Seq, SubId, Timestamp};
+use crate::model::{SegmentId, SubId, Timestamp};
 
 /// The view does not work. The state is not lost: it is in the journal.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +53,6 @@ impl ViewError {
             )
     }
 }
-
-/// Rows that are kept in order: by what, which (event and replay), and when they are due.
-pub type Ordered = Vec<(OrderKey, (Seq, u32), Timestamp)>;
 
 /// The open view. Clones share one tree.
 #[derive(Clone)]
@@ -271,30 +268,6 @@ impl View {
             let (key, _) = item?;
             rows::parse_due_key(&key).ok_or_else(|| RowError("a due key is malformed".into()).into())
         })
-    }
-
-    /// The rows of `sub` that are kept in order. `all`: not only those that wait for their turn.
-    pub fn ordered(&self, sub: SubId, all: bool) -> Result<Ordered, ViewError> {
-        let mut found = Vec::new();
-        let mut take = |key: DeliveryKey, row: &ExceptionRow| {
-            if let (ExceptionStatus::Parked, Some(order)) = (row.status, row.order) {
-                found.push((order, (key.seq, key.replay), row.due));
-            }
-        };
-        if all {
-            for row in self.exceptions(sub) {
-                let (key, row) = row?;
-                take(key, &row);
-            }
-            return Ok(found);
-        }
-        for item in self.0.scan(&rows::in_turn_of(sub)) {
-            let (key, _) = rows::parse_due_key(&item?.0).ok_or_else(|| RowError("a due key is malformed".into()))?;
-            if let Some(row) = self.exception(key)? {
-                take(key, &row);
-            }
-        }
-        Ok(found)
     }
 
     /// Offsets of the lines of `segment` that rows still speak of, without repeats.

@@ -11,7 +11,6 @@ mod crash;
 mod deliveries;
 mod faults;
 mod layers;
-mod order;
 mod peers;
 mod reload;
 mod support;

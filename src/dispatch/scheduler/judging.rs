@@ -7,8 +7,8 @@ use super::facts::facts;
 use crate::dispatch::outcome::{Judgement, is_endpoint_trouble};
 use crate::dispatch::retry::next_attempt;
 use crate::dispatch::{Action, Done, Feed, Parked, Ran};
-use crate::model::{Mode, OrderKey, SubId, Timestamp};
-use crate::store::{DeliveryKey, Origin, Record, RowNotice, Verdict};
+use crate::model::{Mode, SubId, Timestamp};
+use crate::store::{Origin, Record, RowNotice, Verdict};
 
 /// Longest time a receiver can ask for quiet.
 const QUIET_MAX: Duration = Duration::from_secs(3600);
@@ -42,7 +42,7 @@ impl<T> Scheduler<T> {
 
     fn judge(&mut self, done: Done<T>, now: Timestamp, random: u64) {
         let Done { job, attempt, judgement, retry_after } = done;
-        let (key, sub) = (job.key, job.key.sub);
+        let sub = job.key.sub;
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         lane.pace.ended(judgement == Judgement::Delivered, is_endpoint_trouble(attempt.outcome), now);
         if let Some(wait) = retry_after
@@ -50,7 +50,6 @@ impl<T> Scheduler<T> {
         {
             lane.pace.quiet(now.plus(wait.min(QUIET_MAX)));
         }
-        let order = lane.order_of(&job.event);
         let verdict = match judgement {
             Judgement::Delivered => Verdict::Delivered,
             Judgement::Unknown => Verdict::Unknown,
@@ -59,7 +58,7 @@ impl<T> Scheduler<T> {
             Judgement::Failed => {
                 let failed = job.number.saturating_sub(job.base);
                 match next_attempt(&job.subscription.retry, failed, now, retry_after, random) {
-                    Some(due) => Verdict::Retry { due, at: now, order },
+                    Some(due) => Verdict::Retry { due, at: now },
                     None => Verdict::Failed,
                 }
             }
@@ -90,58 +89,11 @@ impl<T> Scheduler<T> {
             lane.pausing = true;
             lane.give_back();
             self.commits += 1;
-            self.decided += 1;
             self.actions.push(Action::Pause { sub, reason, records });
         } else {
             self.commit(records, None);
         }
-        match (order, verdict) {
-            (Some(of), Verdict::Retry { due, .. }) => self.parked_in_order(key, of, due, now),
-            (Some(of), _) => self.ended_in_order(key, of),
-            (None, _) => {}
-        }
         self.wake(sub);
-    }
-
-    /// The delivery in hand of a key has ended: the next one follows when that is durable.
-    pub(super) fn ended_in_order(&mut self, key: DeliveryKey, of: OrderKey) {
-        if let Some(order) = self.lanes.get_mut(&key.sub).and_then(|lane| lane.order.as_mut()) {
-            order.end((key.seq, key.replay));
-        }
-        self.settling.push_back((self.decided, key.sub, of));
-    }
-
-    /// The delivery in hand of a key is tried again later: those behind it are put off.
-    fn parked_in_order(&mut self, key: DeliveryKey, of: OrderKey, due: Timestamp, now: Timestamp) {
-        self.settling.push_back((self.decided, key.sub, of));
-        if let Some(lane) = self.lanes.get_mut(&key.sub)
-            && let Some(order) = &mut lane.order
-        {
-            let behind = order.park(of, (key.seq, key.replay), due);
-            lane.put_off.extend(behind.into_iter().map(|event| (event, of)));
-        }
-        self.write_down(key.sub, now);
-    }
-
-    /// Keys go on whose decisions have become durable.
-    pub(super) fn settle(&mut self) {
-        let durable = self.decided - self.commits as u64;
-        while let Some((_, sub, of)) = self.settling.front().copied().filter(|(decided, ..)| *decided <= durable) {
-            self.settling.pop_front();
-            if let Some(order) = self.lanes.get_mut(&sub).and_then(|lane| lane.order.as_mut()) {
-                order.settle(of);
-            }
-            self.wake(sub);
-        }
-    }
-
-    pub(super) fn row_read(&mut self, key: DeliveryKey, of: OrderKey, row: Option<Box<Parked>>) {
-        let Some(lane) = self.lanes.get_mut(&key.sub) else { return };
-        lane.take_row((key.seq, key.replay), of, row);
-        if !lane.may_send() {
-            lane.give_back();
-        }
-        self.wake(key.sub);
     }
 
     pub(super) fn due_read(&mut self, sub: SubId, rows: Vec<Parked>, next_due: Option<Timestamp>) {
@@ -155,13 +107,7 @@ impl<T> Scheduler<T> {
 
     pub(super) fn notice(&mut self, notice: RowNotice) {
         let Some(lane) = self.lanes.get_mut(&notice.key.sub) else { return };
-        let row = (notice.key.seq, notice.key.replay);
-        lane.row_changed(row, notice.due);
-        match (&mut lane.order, notice.order, notice.due) {
-            (Some(order), Some(of), Some(due)) => order.note(of, row, due),
-            (Some(order), _, None) => order.end(row),
-            _ => {}
-        }
+        lane.row_changed((notice.key.seq, notice.key.replay), notice.due);
         if notice.due.is_some() {
             self.wake(notice.key.sub);
         }

@@ -11,8 +11,8 @@ pub use facts::interrupted;
 
 use super::lane::{Lane, Reach};
 use super::{Action, Input, Job};
-use crate::model::{OrderKey, Seq, SubId, Subscription, Timestamp};
-use crate::store::{Barrier, DeliveryKey, Ordered, Record};
+use crate::model::{Seq, SubId, Subscription, Timestamp};
+use crate::store::{Barrier, DeliveryKey, Record};
 
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
@@ -26,7 +26,6 @@ pub struct LaneStart<T> {
     pub reach: Reach,
     pub passed: BTreeSet<Seq>,
     pub parked: bool,
-    pub ordered: Ordered,
     pub paused: Option<String>,
 }
 
@@ -56,10 +55,6 @@ pub struct Scheduler<T> {
     /// Deliveries that workers were given and have not told of.
     in_hand: usize,
     commits: usize,
-    /// Commits asked for so far; they become durable in this order.
-    decided: u64,
-    /// Keys whose delivery in hand is done with as soon as so many commits are durable.
-    settling: VecDeque<(u64, SubId, OrderKey)>,
     barrier: Option<Barrier>,
     draining: bool,
     actions: Vec<Action<T>>,
@@ -79,8 +74,6 @@ impl<T> Scheduler<T> {
             suspects_busy: 0,
             in_hand: 0,
             commits: 0,
-            decided: 0,
-            settling: VecDeque::new(),
             barrier,
             draining: false,
             actions: Vec::new(),
@@ -93,7 +86,6 @@ impl<T> Scheduler<T> {
         lane.held = !lane.subscription.active;
         lane.paused = start.paused;
         lane.next_due = start.parked.then_some(Timestamp(i64::MIN));
-        lane.set_order(start.ordered);
         self.lanes.insert(start.sub, lane);
         self.wake(start.sub);
     }
@@ -108,7 +100,6 @@ impl<T> Scheduler<T> {
             }
             lane.subscription = subscription;
             lane.target = target;
-            lane.set_order(Vec::new());
         }
         self.wake(sub);
     }
@@ -207,11 +198,9 @@ impl<T> Scheduler<T> {
                 self.wake(sub);
             }
             Input::DueRead { sub, rows, next_due } => self.due_read(sub, rows, next_due),
-            Input::RowRead { key, order, row } => self.row_read(key, order, row),
             Input::Committed { notices, commits } => {
                 self.commits -= commits.min(self.commits);
                 notices.into_iter().for_each(|notice| self.notice(notice));
-                self.settle();
             }
         }
     }
@@ -249,7 +238,6 @@ impl<T> Scheduler<T> {
 
     fn commit(&mut self, records: Vec<Record>, then: Option<Job<T>>) {
         self.commits += 1;
-        self.decided += 1;
         self.actions.push(Action::Commit(records, then));
     }
 }

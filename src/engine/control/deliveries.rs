@@ -13,7 +13,7 @@ use crate::admin::{ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
 use crate::routing::Pattern;
-use crate::store::{DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, IN_TURN, Record};
+use crate::store::{DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, Record};
 
 /// A delivery found in the history.
 pub(super) struct Found {
@@ -57,7 +57,7 @@ fn delivery(
         attempts: last.map_or(0, |attempt| attempt.number),
         created_at: facts.seen,
         last_attempt_at: last.map(|attempt| attempt.started),
-        next_attempt_at: parked.map(|row| row.due).filter(|due| *due != IN_TURN),
+        next_attempt_at: parked.map(|row| row.due),
         duration_ms: last.map(|attempt| attempt.duration_ms),
     }
 }
@@ -110,7 +110,6 @@ fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, 
             Some((key, facts, Some(attempt), status_after(verdict)))
         }
         Record::Ended { key, facts, end, .. } => Some((key, facts, None, status_at(end))),
-        Record::PutOff { key, facts, .. } => Some((key, facts, None, DeliveryStatus::Pending)),
         _ => None,
     }
 }
@@ -274,7 +273,7 @@ fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError
 /// The status of a delivery that ended without another attempt.
 fn status_at(end: End) -> DeliveryStatus {
     match end {
-        End::Cancelled | End::Superseded => DeliveryStatus::Cancelled,
+        End::Cancelled => DeliveryStatus::Cancelled,
         End::Expired => DeliveryStatus::Expired,
         End::Unknown => DeliveryStatus::Unknown,
     }
@@ -322,12 +321,6 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
     };
     let next = match (found.status(), found.row.as_ref()) {
         (DeliveryStatus::Delivered, _) => "It is delivered.".to_owned(),
-        (DeliveryStatus::Pending, Some(row)) if row.due == IN_TURN => {
-            "It waits for an earlier delivery of its key.".to_owned()
-        }
-        (DeliveryStatus::Cancelled, _) => {
-            "Its subscription was removed, or a newer state of its key took its place.".to_owned()
-        }
         (DeliveryStatus::Pending, Some(row)) if row.due > now => {
             format!("It will be tried again at {}.", row.due)
         }

@@ -6,7 +6,6 @@
 use super::deliveries::{Found, find, subscription_of};
 use crate::admin::ControlError;
 use crate::admin::api::ReplayRow;
-use crate::dispatch::order_key;
 use crate::engine::messages::Then;
 use crate::engine::running::{Shared, lock};
 use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
@@ -41,10 +40,9 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
     }
     let subscription = subscription_of(shared, found.key.sub)?;
     let kept = shared.log.event_at(found.facts.position, found.key.seq, found.facts.seen).map_err(super::internal)?;
-    let Some(event) = kept else {
+    if kept.is_none() {
         return Ok(refused(id, "gone", "its payload is no longer kept: retention removed it"));
-    };
-    let order = order_key(&subscription, &event);
+    }
     let at_most_once = subscription.mode == Mode::AtMostOnce;
     if at_most_once && !consent {
         let message = "this subscription is at-most-once: the receiver may get the event a second time. \
@@ -62,16 +60,14 @@ fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, Contro
         super::internal(error)
     })?;
     let record = if at_most_once {
-        let row = ExceptionRow { order, ..new_delivery(&found, &subscription, key, now) };
-        Record::Replayed { key, row, at: now }
+        Record::Replayed { key, row: new_delivery(&found, &subscription, key, now), at: now }
     } else {
         let was = row.as_ref().map_or(ExceptionStatus::Delivered, |row| row.status);
         if row.is_none() && found.status() != DeliveryStatus::Delivered {
             shared.ask(move |scheduler| scheduler.release(key));
             return Ok(refused(id, "in_flight", "its state is changing at this moment; look again"));
         }
-        let row = ExceptionRow { order, ..again(&found, row, now) };
-        Record::Retriggered { key, row, was, at: now }
+        Record::Retriggered { key, row: again(&found, row, now), was, at: now }
     };
     let delivery = match &record {
         Record::Replayed { row, .. } | Record::Retriggered { row, .. } => row.facts.delivery,
@@ -115,7 +111,6 @@ fn new_delivery(
         last: None,
         replay_of,
         updated: now,
-        order: None,
     }
 }
 
@@ -130,7 +125,6 @@ fn again(found: &Found, row: Option<ExceptionRow>, now: crate::model::Timestamp)
         last: None,
         replay_of: None,
         updated: now,
-        order: None,
     });
     ExceptionRow { status: ExceptionStatus::Parked, due: now, base: row.attempts, updated: now, ..row }
 }

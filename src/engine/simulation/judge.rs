@@ -32,8 +32,6 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub struct LaneRules {
     pub at_most_once: bool,
-    /// Deliveries of a key come in the order of the log.
-    pub ordered: bool,
     pub waits: Vec<Duration>,
 }
 
@@ -56,8 +54,6 @@ pub struct Judge {
     deliveries: HashMap<(usize, String), Vec<u128>>,
     /// At-most-once deliveries that people asked to be made again.
     pub replays: HashMap<(usize, String), u32>,
-    /// The newest event of each key that a lane was sent.
-    newest: HashMap<(usize, String), Seq>,
     /// Deliveries whose schedule somebody began anew.
     retriggered: HashSet<u128>,
     transmissions: usize,
@@ -109,19 +105,6 @@ impl Judge {
             return Err(format!("{what}: {} deliveries with ids of their own, {allowed} are right", known.len()));
         }
         let rules = &self.rules[*lane];
-        let is_asked_for = self.retriggered.contains(delivery) || self.replays.contains_key(&key);
-        if rules.ordered
-            && let Some(of) = &event.key
-        {
-            let newest = self.newest.entry((*lane, of.clone())).or_default();
-            if event.seq < *newest && !is_asked_for {
-                return Err(format!(
-                    "{what} was sent after number {newest} of the same key, and is number {}",
-                    event.seq
-                ));
-            }
-            *newest = event.seq.max(*newest);
-        }
         let sent = self.sent.entry(*delivery).or_default();
         (sent.lane, sent.event) = (*lane, event.id.clone());
         if rules.at_most_once && !sent.attempts.is_empty() {
@@ -202,11 +185,6 @@ impl Judge {
                     }
                 }
                 Record::Ended { end: End::Cancelled, .. } => self.reach("cancelled"),
-                Record::Ended { key, facts, end: End::Superseded, .. } => {
-                    self.reach("superseded");
-                    self.check_superseded(&facts.event_id, key.seq)?;
-                }
-                Record::PutOff { .. } => self.reach("put off behind its key"),
                 Record::Withdrawn { .. } => self.reach("withdrawn"),
                 Record::Forgotten { .. } => self.reach("forgotten with the history"),
                 Record::Ended { .. } => self.reach("ended without an attempt"),
@@ -222,17 +200,6 @@ impl Judge {
             }
         }
         Ok(())
-    }
-
-    /// The place of a delivery is taken by a newer state of its key, and by nothing else.
-    fn check_superseded(&self, event: &str, seq: Seq) -> Result<(), String> {
-        let key_of = |line: &Line| line.text.split("\"key\":\"").nth(1).map(|rest| rest[..2].to_owned());
-        let own = self.lines.get(event).and_then(key_of);
-        let is_newer = |line: &&Line| line.seq > seq && line.taken > 0 && key_of(line) == own;
-        match self.lines.values().find(is_newer) {
-            Some(_) => Ok(()),
-            None => Err(format!("event {event} was skipped, and there is no newer one of its key")),
-        }
     }
 
     /// No line was ever taken in (or all of it was forgotten).
@@ -279,7 +246,6 @@ impl Judge {
     /// removed is not.
     pub fn forgot(&mut self, disk: &Disk) {
         self.amnesia = true;
-        self.newest.clear();
         self.about_to_take.clear();
         for line in self.lines.values_mut() {
             (line.taken, line.takers) = (0, 0);

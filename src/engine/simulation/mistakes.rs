@@ -41,12 +41,10 @@ pub enum Mistake {
     WallClockDues,
     /// Pausing does not stop what waits.
     PauseIgnored,
-    /// Deliveries of a key do not wait for each other.
-    OrderIgnored,
 }
 
 impl Mistake {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::SpoolNotSynced,
         Self::JournalNotSynced,
         Self::DirectoriesNotSynced,
@@ -66,7 +64,6 @@ impl Mistake {
         Self::WritersIgnored,
         Self::WallClockDues,
         Self::PauseIgnored,
-        Self::OrderIgnored,
     ];
 
     /// It shows in one seed of some hundreds: several kinds of trouble must come together.

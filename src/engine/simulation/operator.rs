@@ -151,9 +151,7 @@ impl World {
             let ledger = machine.state.reader().ledger().clone();
             let now = machine.ages_now(ground);
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from, &|| ());
-            let view = machine.state.reader().view;
-            let ordered = |sub, all| view.ordered(sub, all);
-            let plan = plan(&ledger, &wanted, &machine.running, now, &past, &ordered).map_err(Doubt::bug)?;
+            let plan = plan(&ledger, &wanted, &machine.running, now, &past).map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;
             machine.push(plan.records, Then::Lanes(plan.lanes));

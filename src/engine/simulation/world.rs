@@ -54,11 +54,6 @@ fn subscription(name: &str, pattern: &str, mode: Mode, waits_s: &[u64], max_in_f
     Subscription { filter, mode, retry, max_in_flight, ..Subscription::new(name, &format!("http://{name}.test/")) }
 }
 
-/// The first lane and the last keep the order, one of each mode.
-fn is_ordered(lane: usize, setting: Setting, mistake: Option<Mistake>) -> bool {
-    setting.ordered && lane.is_multiple_of(3) && mistake != Some(Mistake::OrderIgnored)
-}
-
 impl World {
     pub fn new(setting: Setting, mistake: Option<Mistake>) -> Self {
         let disk = Arc::new(Disk::default());
@@ -72,11 +67,7 @@ impl World {
         .into_iter()
         .enumerate()
         .map(|(index, (name, pattern, takes, mode, waits))| Lane {
-            subscription: Arc::new(Subscription {
-                order_by: is_ordered(index, setting, mistake).then(|| "key".to_owned()),
-                supersede: is_ordered(index, setting, mistake) && setting.supersede,
-                ..subscription(name, pattern, mode, &waits, setting.max_in_flight)
-            }),
+            subscription: Arc::new(subscription(name, pattern, mode, &waits, setting.max_in_flight)),
             target: Arc::new(SimTarget(index)),
             configured: true,
             takes,
@@ -84,9 +75,7 @@ impl World {
         .collect();
         let rules = lanes
             .iter()
-            .enumerate()
-            .map(|(index, lane)| LaneRules {
-                ordered: is_ordered(index, setting, None),
+            .map(|lane| LaneRules {
                 at_most_once: at_most_once(&lane.subscription),
                 waits: lane.subscription.retry.waits.clone(),
             })
