@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::extents::Extents;
-use super::record::{
-    Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
-    Verdict,
-};
+use super::record::{Barrier, Claim, DeliveryKey, End, ExceptionRow, ExceptionStatus, Origin, Record, Verdict};
 use crate::model::{Extent, Filter, Outcome, Seq, SubId, Timestamp};
 
 /// The filter in force from `from_seq` on.
@@ -268,7 +265,7 @@ impl Ledger {
                 match (status, origin) {
                     (ExceptionStatus::Delivered, Origin::Log) => None,
                     (ExceptionStatus::Delivered, Origin::Parked) => Some(RowChange::Delete(*key)),
-                    _ => row_after(record, status, due).map(|row| RowChange::Put(*key, Box::new(row))),
+                    _ => ExceptionRow::after(record, status, due).map(|row| RowChange::Put(*key, Box::new(row))),
                 }
             }),
             Record::Ended { key, origin, facts, end, low, at } => self.in_lane(key.sub, |lane| {
@@ -285,7 +282,7 @@ impl Ledger {
                     End::Unknown => lane.books.unknown += 1,
                 }
                 match (end, origin) {
-                    (End::Unknown, _) => Some(RowChange::Put(*key, Box::new(row_in_doubt(facts, *at)))),
+                    (End::Unknown, _) => Some(RowChange::Put(*key, Box::new(ExceptionRow::in_doubt(facts, *at)))),
                     (_, Origin::Parked) => Some(RowChange::Delete(*key)),
                     (_, Origin::Log) => None,
                 }
@@ -379,36 +376,4 @@ impl LaneState {
             self.counters.last_error = Some(attempt.outcome);
         }
     }
-}
-
-fn row_in_doubt(facts: &DeliveryFacts, at: Timestamp) -> ExceptionRow {
-    ExceptionRow {
-        status: ExceptionStatus::Unknown,
-        facts: facts.clone(),
-        due: Timestamp::default(),
-        attempts: 0,
-        base: 0,
-        last: None,
-        replay_of: None,
-        updated: at,
-    }
-}
-
-fn row_after(record: &Record, status: ExceptionStatus, due: Timestamp) -> Option<ExceptionRow> {
-    let Record::Attempted { facts, attempt, base, replay_of, .. } = record else { return None };
-    Some(ExceptionRow {
-        status,
-        facts: facts.clone(),
-        due,
-        attempts: attempt.number,
-        base: *base,
-        last: Some(LastAttempt {
-            outcome: attempt.outcome,
-            status_code: attempt.exchange.status_code,
-            error: attempt.exchange.error.clone(),
-            at: attempt.started,
-        }),
-        replay_of: *replay_of,
-        updated: attempt.started,
-    })
 }

@@ -231,6 +231,42 @@ pub struct ExceptionRow {
     pub updated: Timestamp,
 }
 
+impl ExceptionRow {
+    /// Of a delivery of which nobody knows whether it was sent.
+    pub(super) fn in_doubt(facts: &DeliveryFacts, at: Timestamp) -> Self {
+        Self {
+            status: ExceptionStatus::Unknown,
+            facts: facts.clone(),
+            due: Timestamp::default(),
+            attempts: 0,
+            base: 0,
+            last: None,
+            replay_of: None,
+            updated: at,
+        }
+    }
+
+    /// Of a delivery after an attempt.
+    pub(super) fn after(record: &Record, status: ExceptionStatus, due: Timestamp) -> Option<Self> {
+        let Record::Attempted { facts, attempt, base, replay_of, .. } = record else { return None };
+        Some(Self {
+            status,
+            facts: facts.clone(),
+            due,
+            attempts: attempt.number,
+            base: *base,
+            last: Some(LastAttempt {
+                outcome: attempt.outcome,
+                status_code: attempt.exchange.status_code,
+                error: attempt.exchange.error.clone(),
+                at: attempt.started,
+            }),
+            replay_of: *replay_of,
+            updated: attempt.started,
+        })
+    }
+}
+
 /// The short form of the latest attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAttempt {
