@@ -1,7 +1,7 @@
 //! The intake: what the sources yield is judged by the router and handed to the committer; only then does it exist.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -10,6 +10,7 @@ use super::doubt::Doubt;
 use super::lanes::plan;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
+use super::running::lock;
 use super::withdraw::{overdue, withdraw};
 use crate::dispatch::Feed;
 use crate::env::{Clock, SteadyTime};
@@ -252,8 +253,4 @@ impl<T> Intake<T> {
             }
         }
     }
-}
-
-fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! Where each segment's file lies now, and the files that were opened lately. Shared between the thread that moves and removes
 //! segments and those that look events up.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
@@ -22,24 +22,16 @@ type OpenFiles = VecDeque<(SegmentId, Arc<dyn ReadFile>)>;
 pub(super) struct SegmentIndex {
     paths: Arc<RwLock<HashMap<SegmentId, PathBuf>>>,
     open: Arc<Mutex<OpenFiles>>,
-    /// Segments that were looked for in the directories and are not there. Ids are never used again.
-    gone: Arc<RwLock<HashSet<SegmentId>>>,
 }
 
 impl SegmentIndex {
     pub(super) fn set(&self, id: SegmentId, path: PathBuf) {
-        self.gone.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         self.paths.write().unwrap_or_else(PoisonError::into_inner).insert(id, path);
     }
 
     /// Forgets a segment, and closes it: a removed file takes its place on the disk as long as it is open.
     pub(super) fn remove(&self, id: SegmentId) {
         self.paths.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        self.close(id);
-    }
-
-    /// Lets go of a file that was removed.
-    pub(super) fn close(&self, id: SegmentId) {
         self.open_files().retain(|(open, _)| *open != id);
     }
 
@@ -64,15 +56,6 @@ impl SegmentIndex {
         }
         files.push_back((id, Arc::clone(&file)));
         Ok(Some(file))
-    }
-
-    /// Whether the file was looked for in vain.
-    pub(super) fn is_gone(&self, id: SegmentId) -> bool {
-        self.gone.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
-    }
-
-    pub(super) fn set_gone(&self, id: SegmentId) {
-        self.gone.write().unwrap_or_else(PoisonError::into_inner).insert(id);
     }
 
     pub(super) fn get(&self, id: SegmentId) -> Option<PathBuf> {

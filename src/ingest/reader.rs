@@ -84,6 +84,9 @@ impl LogReader {
                 .map(Some)
                 .map_err(|rejection| ReadError::NotAnEvent { position, rejection })
         };
+        if let Some(line) = self.known_line(segment, position.offset) {
+            return parse(&line);
+        }
         if let Some(file) = self.file(segment)? {
             let mut buffer = Vec::new();
             return match line_at(file.as_ref(), position.offset, &mut buffer).map_err(failed)? {
@@ -112,17 +115,19 @@ impl LogReader {
         quarantine::check(self.files.as_ref(), &self.layout.quarantine, segment, file.as_deref(), lines, say);
     }
 
-    /// A line of a segment whose file is gone. Rows of one segment are asked for together, so the last look at a remnant serves
-    /// the next.
+    /// A line of the remnant that was looked at last. Rows of one segment are asked for together: while it serves, nobody
+    /// needs to look for the segment's file again.
+    fn known_line(&self, segment: SegmentId, offset: u64) -> Option<Vec<u8>> {
+        let last = self.remnant.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|places| places.id == segment)?.line(self.files.as_ref(), offset).ok()?
+    }
+
+    /// A line of a segment whose file is gone.
     fn kept_line(&self, segment: SegmentId, offset: u64) -> io::Result<Option<Vec<u8>>> {
-        let files = self.files.as_ref();
-        let mut last = self.remnant.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = last.as_ref().filter(|places| places.id == segment)
-            && let Ok(line @ Some(_)) = places.line(files, offset)
-        {
-            return Ok(line);
-        }
-        last.insert(Places::of(files, &self.layout, segment)?).line(files, offset)
+        let places = Places::of(self.files.as_ref(), &self.layout, segment)?;
+        let line = places.line(self.files.as_ref(), offset);
+        *self.remnant.lock().unwrap_or_else(PoisonError::into_inner) = Some(places);
+        line
     }
 
     fn file(&self, segment: SegmentId) -> Result<Option<Arc<dyn ReadFile>>, ReadError> {
@@ -131,9 +136,6 @@ impl LogReader {
 
     fn find(&self, segment: SegmentId) -> io::Result<Option<Arc<dyn ReadFile>>> {
         // A segment may move between the look at its place and the opening; the second look is at the directories.
-        if self.index.is_gone(segment) {
-            return Ok(None);
-        }
         for is_refreshed in [false, true] {
             if is_refreshed {
                 self.index.refresh(self.files.as_ref(), &self.layout)?;
@@ -147,7 +149,6 @@ impl LogReader {
                 Err(error) => return Err(error),
             }
         }
-        self.index.set_gone(segment);
         Ok(None)
     }
 }

@@ -132,8 +132,6 @@ impl Ingest {
                     }
                     self.problems.clear(ProblemKind::Unreadable, &archived.path);
                     dirs.extend(archived.path.parent().map(PathBuf::from));
-                    let name = archived.path.file_name().and_then(parse_segment_name);
-                    name.into_iter().for_each(|(id, _)| self.index.close(id));
                 }
                 Err(error) => {
                     let detail = format!("cannot be removed from the archive: {error}; it is tried again");

@@ -332,6 +332,28 @@ mod tests {
     }
 
     #[test]
+    fn room_that_was_held_behind_a_file_is_given_back_when_it_is_finished() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (marks, _) = Marks::open(&OsFiles, &dir.path().join("marks"));
+        let resume = Resume { current: None, next_lsn: 1, born: NOW, marks };
+        let mut journal = Journal::open(Arc::new(OsFiles), dir.path(), resume, 100).unwrap();
+        journal.commit(&[record(1)]).unwrap();
+        let blocks = || std::fs::metadata(only_file(dir.path())).unwrap().blocks();
+        if OsFiles.hold_room(&only_file(dir.path()), 1 << 20).is_err() {
+            return;
+        }
+        let held = blocks();
+        assert!(held >= 2048, "{held}");
+        for at in 2..=20 {
+            journal.commit(&[record(at)]).unwrap();
+        }
+        assert_ne!(JournalFile::newest(&OsFiles, dir.path()), Some(only_file(dir.path())));
+        assert!(blocks() < held / 2, "{} of {held} blocks are still held", blocks());
+        assert_eq!(open(dir.path()).2, (1..=20).collect::<Vec<u64>>());
+    }
+
+    #[test]
     fn records_end_where_one_is_missing() {
         let dir = tempfile::tempdir().unwrap();
         let lens = write(dir.path(), &[1, 1, 1]);

@@ -135,6 +135,54 @@ fn without_an_engine_questions_are_69_and_the_books_are_read_from_disk() {
 }
 
 #[test]
+fn an_audit_without_an_engine_says_what_it_found_in_the_state() {
+    let target = receiver(&[200]);
+    let home = Home::new(&subscription("erp", target.addr(), ""));
+    home.spool("a.ndjson", "{\"type\":\"a.b\",\"data\":1}\n");
+    home.drain();
+    std::fs::write(home.path("state/view/db"), b"nothing that sled has written").unwrap();
+    let said = home.run(&["audit"]).expect(0);
+    assert!(said.err.contains("found:") && said.err.contains("made anew"), "{}", said.all());
+    assert!(!home.run(&["audit"]).expect(0).err.contains("found:"), "it is mended");
+}
+
+#[test]
+fn status_shows_what_needs_a_hand() {
+    let target = receiver(&[200]);
+    let home = Home::new(&subscription("erp", target.addr(), ""));
+    let mut engine = home.engine();
+    home.run(&["subs", "pause", "erp"]).expect(0);
+    home.write("spool/in/notes.txt", "not an event file");
+    home.spool("a.ndjson", "{\"type\":\"a.b\",\"data\":1}\n");
+    let status = || home.run(&["status"]).expect(0).out;
+    until("the unread file is named", || status().contains("notes.txt"));
+    until("the event waits", || home.books("erp")["pending"] == 1);
+    assert!(status().contains("erp is paused, events queue"), "{}", status());
+    assert_eq!(engine.stop(), Some(0));
+    for path in walk(&home.path("spool/claimed")) {
+        std::fs::write(&path, "").unwrap();
+        std::fs::rename(&path, home.path("taken-away")).unwrap();
+    }
+    let mut engine = home.engine();
+    assert!(status().contains("1 dropped"), "{}", status());
+    assert_eq!(engine.stop(), Some(0));
+}
+
+#[test]
+fn sending_waits_for_an_engine_that_starts_and_says_so_when_none_does() {
+    let target = receiver(&[200]);
+    let home = Home::new(&subscription("erp", target.addr(), ""));
+    home.drain();
+    let alone = home.run(&["send", "a.b", "--id", "first", "--wait=100ms"]).expect(69);
+    assert!(alone.err.contains("first is written") && alone.err.contains("a second event"), "{}", alone.err);
+    let mut sending = home.spawn(&["send", "a.b", "--wait"]);
+    let mut engine = home.engine();
+    assert_eq!(sending.wait(), Some(0), "{}", sending.log());
+    assert!(sending.log().contains("delivered to erp"), "{}", sending.log());
+    assert_eq!(engine.stop(), Some(0));
+}
+
+#[test]
 fn an_audit_finds_a_segment_that_somebody_changed() {
     let target = receiver(&[200]);
     let home = Home::new(&subscription("erp", target.addr(), ""));

@@ -72,6 +72,21 @@ fn a_second_signal_ends_a_stop_that_takes_long() {
 }
 
 #[test]
+fn two_signals_at_once_are_one_request_to_stop() {
+    let slowly = |_: &str| {
+        pause(Duration::from_secs(1));
+        200
+    };
+    let (sink, scenario, mut engine) = running(slowly, "");
+    write(&scenario.path("disk/spool"), "a", 3);
+    wait_for_a_request(&sink);
+    engine.signal(Signal::TERM);
+    engine.signal(Signal::TERM);
+    assert_eq!(engine.ended(PATIENCE), Some(0), "{}", scenario.log());
+    assert!(sink.seen(SURE).values().any(|seen| seen.taken > 0), "what was on its way was waited for");
+}
+
+#[test]
 fn a_stop_waits_for_answers_that_come_and_cuts_off_those_that_do_not() {
     let slowly = |path: &str| {
         pause(Duration::from_secs(if path == SURE { 1 } else { 60 }));
