@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::message::{is_connection_header, is_valid_header};
 use super::network::{Network, NetworkError};
 use super::oauth::TokenSource;
 use super::policy::{AddressPolicy, Origin, PolicyMode};
 use super::proxy::ProxyRules;
 use super::resolver::Resolver;
-use super::target::{Target, UrlError, is_connection_header, is_valid_header};
+use super::target::{Target, UrlError};
 use super::tls::TlsError;
 use super::{Evidence, Transport};
 use crate::env::Clock;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::message::Message;
 use crate::env::Clock;
 
 /// How far a transmission has come.
@@ -31,6 +32,7 @@ pub(super) struct Exchange {
     /// It was given more time once.
     resumed: bool,
     phase: Phase,
+    message: Option<Message>,
     pub(super) request_bytes: u64,
     pub(super) remote: Option<SocketAddr>,
 }
@@ -65,6 +67,7 @@ pub(super) fn begin(clock: &Arc<dyn Clock>, timeout: Duration) {
         connect_deadline: started.saturating_add(connect_share(timeout)),
         resumed: false,
         phase: Phase::Resolving,
+        message: None,
         request_bytes: 0,
         remote: None,
     };
@@ -117,6 +120,16 @@ pub(super) fn enter_reading(limit: Duration) {
         exchange.phase = Phase::Reading;
         exchange.deadline = exchange.deadline.min(exchange.clock.monotonic().saturating_add(limit));
     });
+}
+
+/// Lays ready what the connection is to send.
+pub(super) fn prepare(message: Message) {
+    update(|exchange| exchange.message = Some(message));
+}
+
+/// Takes it, once.
+pub(super) fn take_message() -> Option<Message> {
+    CURRENT.with_borrow_mut(|current| current.as_mut()?.message.take())
 }
 
 /// Counts request bytes handed to the connection.

@@ -1,7 +1,10 @@
 //! One connection as ureq sees it: plain or TLS, with the buffers of both directions.
 //!
-//! Output is held back until input is awaited or the buffer is full, so that head and body leave in one write. Bytes
-//! count as sent when they are handed to the socket (plain) or to the TLS session (which may still hold them: the
+//! The request is ours: a [`Message`](super::message::Message) that lies ready in the exchange goes out, in one write,
+//! when ureq first awaits an answer. What ureq itself writes is the head of a stand-in and is dropped. Building
+//! heads through ureq took 25,000 instructions per request and two copies of it, this takes 3,000.
+//!
+//! Bytes count as sent when they are handed to the socket (plain) or to the TLS session (which may still hold them: the
 //! count then errs on the side of "something may have left").
 //!
 //! A receiver may answer and close before it has read everything (413, 401, a TLS alert). So when sending breaks, we
@@ -19,8 +22,8 @@ use super::classify::{Stop, is_tls_error, stream_failure};
 use super::exchange::{self, Phase};
 use super::socket::Socket;
 
-/// The longest request head line that fits, and what is gathered before a write.
-const OUTPUT_STEP: usize = 16 * 1024;
+/// What the head of a stand-in takes, and more.
+const STAND_IN_MAX: usize = 256;
 const INPUT_START: usize = 8 * 1024;
 /// Above ureq's limit on a response head, so that ureq is the one who says "too large".
 const INPUT_MAX: usize = 80 * 1024;
@@ -73,16 +76,15 @@ pub(super) struct Link {
     buffers: LinkBuffers,
     /// Why nothing more can be sent.
     broken: Option<Failure>,
+    /// It has just brought an answer.
+    answered: bool,
 }
 
 /// ```text
-/// output: | gathered (..held) | free, at least OUTPUT_STEP |
 /// input:  | consumed (..start) | unread (start..end) | free |
 /// ```
-#[derive(Default)]
 struct LinkBuffers {
-    output: Vec<u8>,
-    held: usize,
+    stand_in: [u8; STAND_IN_MAX],
     input: Vec<u8>,
     start: usize,
     end: usize,
@@ -91,11 +93,8 @@ struct LinkBuffers {
 }
 
 impl LinkBuffers {
-    /// Less than a step is ever held, so two are always enough; growing and shrinking would cost a copy per request.
-    fn make_room(&mut self) {
-        if self.output.is_empty() {
-            self.output = vec![0; 2 * OUTPUT_STEP];
-        }
+    fn new() -> Self {
+        Self { stand_in: [0; STAND_IN_MAX], input: Vec::new(), start: 0, end: 0, progressed: false }
     }
 
     /// Gives back what one large exchange made the input grow to.
@@ -109,8 +108,7 @@ impl LinkBuffers {
 
 impl Buffers for LinkBuffers {
     fn output(&mut self) -> &mut [u8] {
-        self.make_room();
-        &mut self.output[self.held..]
+        &mut self.stand_in
     }
 
     fn input(&self) -> &[u8] {
@@ -140,10 +138,9 @@ impl Buffers for LinkBuffers {
         }
     }
 
-    /// ureq uses the first slice for chunked bodies only; ours always have a length.
+    /// ureq uses the first slice for chunked bodies only; a stand-in has none.
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        self.make_room();
-        (&mut [], &mut self.output[self.held..])
+        (&mut [], &mut self.stand_in)
     }
 
     fn can_use_input(&self) -> bool {
@@ -153,17 +150,15 @@ impl Buffers for LinkBuffers {
 
 impl Link {
     pub(super) fn new(stream: Stream, remote: SocketAddr) -> Self {
-        Self { stream, remote, buffers: LinkBuffers::default(), broken: None }
+        Self { stream, remote, buffers: LinkBuffers::new(), broken: None, answered: false }
     }
 
-    fn flush(&mut self) -> Result<(), ureq::Error> {
-        let held = std::mem::take(&mut self.buffers.held);
-        if held == 0 || self.broken.is_some() {
-            return Ok(());
-        }
+    /// Sends what lies ready; whether anything did.
+    fn flush(&mut self) -> Result<bool, ureq::Error> {
+        let Some(message) = exchange::take_message() else { return Ok(false) };
         exchange::enter(Phase::Sending);
         exchange::reach(self.remote);
-        if let Err(error) = self.stream.send(&self.buffers.output[..held]) {
+        if let Err(error) = self.stream.send(message.bytes()) {
             let failure = stream_failure(&error);
             if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
                 return Err(Stop::because(failure));
@@ -171,7 +166,7 @@ impl Link {
             self.broken = Some(failure);
         }
         exchange::enter(Phase::Waiting);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -180,13 +175,15 @@ impl Transport for Link {
         &mut self.buffers
     }
 
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        self.buffers.held += amount;
-        if self.buffers.held < OUTPUT_STEP { Ok(()) } else { self.flush() }
+    fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        self.flush()?;
+        if self.flush()? {
+            // An endpoint close by answers while others have their turn: then nobody need sleep and be woken.
+            std::thread::yield_now();
+        }
         let received = match (self.stream.receive(self.buffers.input_append_buf()), &self.broken) {
             (Ok(0), Some(broken)) => return Err(Stop::because(broken.clone())),
             (Ok(received), _) => received,
@@ -194,12 +191,15 @@ impl Transport for Link {
             (Err(error), _) => return Err(Stop::because(stream_failure(&error))),
         };
         self.buffers.input_appended(received);
+        self.answered = received > 0;
         Ok(received > 0)
     }
 
+    /// ureq asks when it keeps the connection and again when it takes it out. The first time would tell nothing that the
+    /// second does not.
     fn is_open(&mut self) -> bool {
         self.buffers.shrink();
-        self.broken.is_none() && self.stream.socket().is_quiet()
+        self.broken.is_none() && (std::mem::take(&mut self.answered) || self.stream.socket().is_quiet())
     }
 
     fn is_tls(&self) -> bool {

@@ -7,6 +7,7 @@ mod client;
 mod dial;
 mod exchange;
 mod link;
+mod message;
 mod network;
 mod oauth;
 mod policy;

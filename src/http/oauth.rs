@@ -16,7 +16,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::classify::failure;
-use super::target::{Target, is_valid_header};
+use super::message::is_valid_header;
+use super::target::Target;
 use super::{Evidence, Failure};
 use crate::env::Clock;
 use crate::model::{OAuth2, OAuth2Body, Outcome, Secret};

@@ -1,39 +1,27 @@
 //! One URL and the connections to it: a POST goes out, evidence comes back. Endpoints and token sources are built on it.
 
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::http::{HeaderValue, Uri};
 use url::{Host, Url};
 
-use super::classify::of_ureq;
+use super::classify::{failure, of_ureq};
 use super::dial::{Dialer, Security};
 use super::exchange;
+use super::message::{self, Message};
 use super::network::Network;
 use super::policy::Origin;
 use super::pool::{Pool, bare_agent};
 use super::{Evidence, Failure, Response};
+use crate::model::Outcome;
 
 /// Read of a response body: the rest is left unread and the connection closed.
 const MAX_BODY: u64 = 16 * 1024;
 const MAX_BODY_TIME: Duration = Duration::from_secs(2);
-
-/// Names of headers that belong to the connection and its framing; nobody above HTTP sets them.
-const CONNECTION_HEADERS: [&str; 8] =
-    ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "expect", "upgrade", "te"];
-
-/// Whether HTTP itself sets the header.
-pub(super) fn is_connection_header(name: &str) -> bool {
-    CONNECTION_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name))
-}
-
-/// Whether a header can be sent as it is.
-pub(super) fn is_valid_header(name: &str, value: &str) -> bool {
-    HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_bytes(value.as_bytes()).is_ok()
-}
 
 /// Why a URL cannot be an endpoint. The URL itself is not repeated: its path may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +39,8 @@ pub enum UrlError {
 pub(super) struct Target {
     network: Arc<Network>,
     pool: Arc<Pool>,
-    uri: Uri,
+    /// What each of its messages begins with.
+    start: Vec<u8>,
     /// The value of `Host`: with the port unless it is the scheme's own.
     authority: String,
 }
@@ -90,11 +79,13 @@ impl Target {
         };
         let host_text = url.host_str().ok_or(UrlError::Unreadable)?;
         let authority = url.port().map_or_else(|| host_text.to_owned(), |port| format!("{host_text}:{port}"));
-        let uri = url.as_str().parse().map_err(|_| UrlError::Unreadable)?;
+        let uri: Uri = url.as_str().parse().map_err(|_| UrlError::Unreadable)?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let start = message::start(path, &authority);
         let dialer = Dialer { network: Arc::clone(network), origin, host, port, security };
         let pool = Arc::new(Pool::new(move || bare_agent(dialer.clone())));
         network.register(&pool);
-        Ok(Self { network: Arc::clone(network), pool, uri, authority })
+        Ok(Self { network: Arc::clone(network), pool, start, authority })
     }
 
     /// `host` or `host:port`, without path and query.
@@ -112,19 +103,24 @@ impl Target {
     ) -> Evidence {
         self.network.close_idle();
         exchange::begin(&self.network.clock, timeout);
-        let mut lease = self.pool.lease();
-        let mut builder = lease.agent.post(&self.uri).header_raw("Host", self.authority.as_bytes());
-        for (name, value) in headers.filter(|(name, _)| !is_connection_header(name)) {
-            builder = builder.header_raw(name, value.as_bytes());
-        }
-        let length = body.len().to_string();
-        let result = match builder.header_raw("Content-Length", length.as_bytes()).send(body) {
-            Ok(response) => Ok(read(response)),
-            Err(error) => Err(of_ureq(error)),
+        let result = match Message::new(&self.start, headers, body) {
+            Ok(message) => self.transmit(message),
+            Err(message::InvalidHeader) => {
+                Err(failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"))
+            }
         };
-        lease.ended = self.network.clock.monotonic();
-        drop(lease);
         evidence(result)
+    }
+
+    /// ureq is given a request of its own in place of ours, which the link sends (see `link`): it keeps the connections
+    /// and reads the answers. A `GET`, since an answer to it is framed as one to a `POST` and ureq has less to do.
+    fn transmit(&self, message: Message) -> Result<Response, Failure> {
+        static STAND_IN: LazyLock<Uri> = LazyLock::new(|| Uri::from_static("http://endpoint/"));
+        exchange::prepare(message);
+        let mut lease = self.pool.lease();
+        let result = lease.agent.get(&*STAND_IN).call().map(read).map_err(of_ureq);
+        lease.ended = self.network.clock.monotonic();
+        result
     }
 }
 
