@@ -26,6 +26,12 @@ fn string(field: &str, raw: Option<&str>) -> Result<Option<String>, Rejection> {
         let hint = if raw.starts_with(['{', '[']) { "" } else { "; put it in quotes" };
         return Err(schema(format!("`{field}` must be a string, found {}{hint}", kind(raw))));
     }
+    // Without escapes, the text is what stands between the quotes.
+    if let Some(plain) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'))
+        && memchr::memchr(b'\\', plain.as_bytes()).is_none()
+    {
+        return Ok(Some(plain.to_owned()));
+    }
     serde_json::from_str(raw)
         .map(Some)
         .map_err(|_| schema(format!("`{field}` holds an escape that is no character; write it as plain UTF-8")))

@@ -137,9 +137,7 @@ fn invalid_json(error: &serde_json::Error, before: usize) -> Rejection {
 /// The offset at which valid JSON first nests deeper than `MAX_DEPTH`. serde_json skips raw values without recursion
 /// and so without a limit of its own.
 fn too_deep(json: &[u8]) -> Option<usize> {
-    if json.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= MAX_DEPTH {
-        return None;
-    }
+    memchr::memchr2_iter(b'{', b'[', json).nth(MAX_DEPTH)?;
     let (mut depth, mut at) = (0usize, 0);
     while at < json.len() {
         match json[at] {
