@@ -184,11 +184,18 @@ impl<T> Lane<T> {
         Some(event)
     }
 
-    /// Takes the events that the same worker may send next, at most `room`. An at-most-once delivery is claimed one by
-    /// one.
-    pub fn take_more(&mut self, room: usize) -> VecDeque<Arc<Event>> {
-        let count = if self.at_most_once() { 0 } else { self.pace.share(self.waiting.len()).min(self.run).min(room) };
-        (1..count).map_while(|_| self.take()).collect()
+    /// Takes the events that the same worker may send next, at most `room`, up to the first that is not `sendable`.
+    pub fn take_more(&mut self, room: usize, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
+        let count = self.pace.share(self.waiting.len()).min(self.run).min(room);
+        let mut more = VecDeque::new();
+        while more.len() + 1 < count && self.next().is_some_and(&sendable) {
+            more.extend(self.take());
+        }
+        more
+    }
+
+    fn next(&self) -> Option<&Event> {
+        self.returned.front().or(self.waiting.front()).map(AsRef::as_ref)
     }
 
     /// A worker came back. How far it came is what the next one gets, or more if it did all it was given.

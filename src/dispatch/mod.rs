@@ -16,7 +16,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
-pub use scheduler::{LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
+use scheduler::Ticket;
+pub use scheduler::{CREW_PER_WORKER, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 
 use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};
@@ -36,8 +37,8 @@ pub struct Job<T> {
     pub base: u32,
     pub replay_of: Option<[u8; 16]>,
     pub trigger: AttemptTrigger,
-    /// Counted against the share of the pool that suspects may have.
-    suspect: bool,
+    /// The worker's place in the crew.
+    ticket: Ticket,
     /// Events whose first attempts the same worker makes next, as long as each succeeds and all of it is quick.
     more: VecDeque<Arc<Event>>,
 }
@@ -56,7 +57,7 @@ impl<T> Job<T> {
             base: 0,
             replay_of: None,
             trigger: AttemptTrigger::First,
-            suspect: self.suspect,
+            ticket: self.ticket,
             more: VecDeque::new(),
         }
     }

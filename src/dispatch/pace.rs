@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use crate::model::{Rate, Timestamp};
 
-const INITIAL_CONCURRENCY: u32 = 2;
+/// Before the first success: an endpoint that does not answer holds one worker, not more.
+const INITIAL_CONCURRENCY: u32 = 1;
 /// Failures in a row that make an endpoint a suspect: suspects share a part of the pool.
 const SUSPECT_AFTER: u32 = 3;
-/// Failures in a row that open the breaker.
+/// Failures in a row that open the breaker: many, or fewer over a longer time.
 const BREAKER_AFTER: u32 = 50;
+const BREAKER_AFTER_SLOW: u32 = 10;
+const SLOW: Duration = Duration::from_secs(30);
 const BREAKER_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A token bucket of one `per` worth of tokens.
@@ -48,11 +51,24 @@ pub struct Pace {
     allowed: u32,
     in_flight: u32,
     failures: u32,
+    /// The first failure since the last success.
+    failing_since: Option<Timestamp>,
+    proven: bool,
     /// First attempts wait until then.
     breaker_until: Option<Timestamp>,
     /// Everything waits until then: the receiver asked for it.
     quiet_until: Option<Timestamp>,
     bucket: Option<Bucket>,
+}
+
+/// What is known of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It took a delivery since the engine started.
+    Proven,
+    Unproven,
+    /// Nothing but failures lately.
+    Suspect,
 }
 
 /// What the next delivery would be.
@@ -81,6 +97,8 @@ impl Pace {
             allowed: INITIAL_CONCURRENCY.min(max),
             in_flight: 0,
             failures: 0,
+            failing_since: None,
+            proven: false,
             breaker_until: None,
             quiet_until: None,
             bucket,
@@ -144,6 +162,8 @@ impl Pace {
     pub fn ended(&mut self, success: bool, trouble: bool, now: Timestamp) {
         if success {
             self.failures = 0;
+            self.failing_since = None;
+            self.proven = true;
             self.breaker_until = None;
             self.allowed = (self.allowed + 1).min(self.max);
             return;
@@ -152,8 +172,10 @@ impl Pace {
         if trouble {
             self.allowed = (self.allowed / 2).max(1);
         }
-        if self.failures >= BREAKER_AFTER {
-            let doublings = (self.failures - BREAKER_AFTER).min(6);
+        let since = *self.failing_since.get_or_insert(now);
+        let after = if now.since(since) >= SLOW { BREAKER_AFTER_SLOW } else { BREAKER_AFTER };
+        if self.failures >= after {
+            let doublings = (self.failures - after).min(6);
             self.breaker_until = Some(now.plus((Duration::from_secs(1) * (1 << doublings)).min(BREAKER_WAIT_MAX)));
         }
     }
@@ -163,9 +185,12 @@ impl Pace {
         self.quiet_until = self.quiet_until.max(Some(until));
     }
 
-    /// Nothing but failures lately.
-    pub fn suspect(&self) -> bool {
-        self.failures >= SUSPECT_AFTER
+    pub fn standing(&self) -> Standing {
+        match self.proven {
+            _ if self.failures >= SUSPECT_AFTER => Standing::Suspect,
+            true => Standing::Proven,
+            false => Standing::Unproven,
+        }
     }
 
     /// First attempts are held back by the breaker.
@@ -203,7 +228,7 @@ mod tests {
             pace.ended(false, true, NOW);
         }
         assert_eq!(pace.allowed, 1);
-        assert!(pace.suspect());
+        assert_eq!(pace.standing(), Standing::Suspect);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::target::{Target, targets, transport};
 use super::watch;
 use super::watchdog::{BEAT, Pulses, Who};
 use crate::config::Config;
-use crate::dispatch::{Input, Job, worker};
+use crate::dispatch::{CREW_PER_WORKER, Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
 use crate::model::SubId;
@@ -155,7 +155,7 @@ impl Parts {
 
         let pool = {
             let (shared, guard) = (shared.clone(), guard.clone());
-            Arc::new(Pool::new(workers, move |job: Job<Target>| {
+            Arc::new(Pool::new(workers * CREW_PER_WORKER, move |job: Job<Target>| {
                 let report = |ran| {
                     let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
                 };

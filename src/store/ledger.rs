@@ -245,6 +245,10 @@ impl Ledger {
                 lane.claimed.insert((key.seq, key.replay), claim.clone());
                 None
             }),
+            Record::Released { key } => self.in_lane(key.sub, |lane| {
+                lane.claimed.remove(&(key.seq, key.replay));
+                None
+            }),
             Record::Attempted { key, origin, verdict, low, .. } => self.in_lane(key.sub, |lane| {
                 lane.claimed.remove(&(key.seq, key.replay));
                 match origin {

@@ -190,6 +190,11 @@ pub enum Record {
         count: u64,
         at: Timestamp,
     },
+    /// A claimed delivery was not sent after all and waits in the log again: it was claimed together with others, and
+    /// the worker did not get to it.
+    Released {
+        key: DeliveryKey,
+    },
 }
 
 /// An at-most-once delivery that may be on its way.

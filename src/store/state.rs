@@ -251,6 +251,7 @@ pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Re
             dirty.lanes.insert(*sub);
         }
         Record::Claimed { key, .. }
+        | Record::Released { key }
         | Record::Attempted { key, .. }
         | Record::Ended { key, .. }
         | Record::Retriggered { key, .. }

@@ -1,5 +1,6 @@
 //! What comes in: matched events, outcomes, rows that were read, and what became durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Scheduler;
@@ -7,8 +8,8 @@ use super::facts::facts;
 use crate::dispatch::outcome::{Judgement, is_endpoint_trouble};
 use crate::dispatch::retry::next_attempt;
 use crate::dispatch::{Action, Done, Feed, Parked, Ran};
-use crate::model::{Mode, SubId, Timestamp};
-use crate::store::{Origin, Record, RowNotice, Verdict};
+use crate::model::{Event, Mode, SubId, Timestamp};
+use crate::store::{DeliveryKey, Origin, Record, RowNotice, Verdict};
 
 /// Longest time a receiver can ask for quiet.
 const QUIET_MAX: Duration = Duration::from_secs(3600);
@@ -29,13 +30,20 @@ impl<T> Scheduler<T> {
     pub(super) fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
         let unsent = ran.end.as_ref().map_or(0, |end| end.unsent.len());
         self.in_hand = self.in_hand.saturating_sub(ran.done.len() + unsent);
+        let mut released = Vec::new();
         if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
-            self.busy -= 1;
-            self.suspects_busy -= usize::from(job.suspect);
+            self.crew.end(job.ticket);
+            if job.subscription.mode == Mode::AtMostOnce {
+                let key = |event: &Arc<Event>| DeliveryKey { sub: job.key.sub, seq: event.seq, replay: 0 };
+                released.extend(end.unsent.iter().map(|event| Record::Released { key: key(event) }));
+            }
             if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
                 lane.pace.freed();
                 lane.ran(end);
             }
+        }
+        if !released.is_empty() {
+            self.commit(released, None);
         }
         ran.done.into_iter().for_each(|done| self.judge(done, now, random));
     }

@@ -1,5 +1,6 @@
 //! Who sends next. Inputs in, actions out; the lanes are independent of each other and share only the number of workers.
 
+mod crew;
 mod facts;
 mod judging;
 mod starting;
@@ -7,9 +8,13 @@ mod starting;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use crew::Crew;
+pub use crew::{CREW_PER_WORKER, Ticket};
 pub use facts::interrupted;
+use starting::Turn;
 
 use super::lane::{Lane, Reach};
+use super::pace::Standing;
 use super::{Action, Input, Job};
 use crate::model::{Seq, SubId, Subscription, Timestamp};
 use crate::store::{Barrier, DeliveryKey, Record};
@@ -49,9 +54,9 @@ pub struct Scheduler<T> {
     queued: HashSet<SubId>,
     timers: BTreeSet<(Timestamp, SubId)>,
     tail: Seq,
-    workers: usize,
-    busy: usize,
-    suspects_busy: usize,
+    crew: Crew,
+    /// Lanes that wait for a worker that their endpoint's standing may have.
+    stalled: [VecDeque<SubId>; 2],
     /// Deliveries that workers were given and have not told of.
     in_hand: usize,
     commits: usize,
@@ -69,9 +74,8 @@ impl<T> Scheduler<T> {
             queued: HashSet::new(),
             timers: BTreeSet::new(),
             tail,
-            workers: workers.max(1),
-            busy: 0,
-            suspects_busy: 0,
+            crew: Crew::new(workers),
+            stalled: Default::default(),
             in_hand: 0,
             commits: 0,
             barrier,
@@ -153,7 +157,7 @@ impl<T> Scheduler<T> {
 
     /// Nothing is on its way, and everything that was decided is durable.
     pub fn is_quiet(&self) -> bool {
-        self.busy == 0 && self.commits == 0
+        self.crew.in_hand() == 0 && self.commits == 0
     }
 
     /// Nothing of a lane that is held, or of one that does not exist, is on its way or about to change.
@@ -178,7 +182,7 @@ impl<T> Scheduler<T> {
                 sub: *sub,
                 in_flight: lane.pace.in_flight(),
                 breaker_until: lane.pace.breaker_open(now),
-                suspect: lane.pace.suspect(),
+                suspect: lane.pace.standing() == Standing::Suspect,
                 behind: lane.low(self.tail) < self.tail,
                 next_due: lane.next_due.filter(|due| due.0 != i64::MIN),
                 overdue_since: lane.overdue_since(now),
@@ -214,20 +218,36 @@ impl<T> Scheduler<T> {
             }
             self.wake(sub);
         }
-        while self.busy < self.workers && self.room() > 0 && !self.draining {
-            let Some(sub) = self.ready.pop_front() else { break };
-            if self.turn(sub, now) {
-                self.ready.push_back(sub);
-            } else {
-                self.queued.remove(&sub);
+        self.crew.look(now);
+        while self.crew.has_room() && self.room() > 0 && !self.draining {
+            let Some(sub) = self.next_lane() else { break };
+            match self.turn(sub, now) {
+                Turn::Again => self.ready.push_back(sub),
+                Turn::Over => {
+                    self.queued.remove(&sub);
+                }
+                Turn::Stalled(standing) => self.stalled[stall(standing)].push_back(sub),
             }
         }
-        (std::mem::take(&mut self.actions), self.timers.first().map(|(at, _)| *at))
+        let is_short = !self.crew.has_room() || self.stalled.iter().any(|lanes| !lanes.is_empty());
+        let look = if is_short && !self.draining { self.crew.next_look() } else { None };
+        let timer = self.timers.first().map(|(at, _)| *at);
+        (std::mem::take(&mut self.actions), timer.into_iter().chain(look).min())
+    }
+
+    /// The lane whose turn it is: one that stalled, once there is a worker for it; they have their share and no more.
+    fn next_lane(&mut self) -> Option<SubId> {
+        for standing in [Standing::Suspect, Standing::Unproven] {
+            if !self.stalled[stall(standing)].is_empty() && self.crew.has_room_for(standing) {
+                return self.stalled[stall(standing)].pop_front();
+            }
+        }
+        self.ready.pop_front()
     }
 
     /// How many more deliveries may go out before outcomes must become durable.
     fn room(&self) -> usize {
-        UNCOMMITTED_MAX.saturating_sub(self.in_hand.saturating_sub(self.busy) + self.commits)
+        UNCOMMITTED_MAX.saturating_sub(self.in_hand.saturating_sub(self.crew.in_hand()) + self.commits)
     }
 
     fn wake(&mut self, sub: SubId) {
@@ -240,4 +260,9 @@ impl<T> Scheduler<T> {
         self.commits += 1;
         self.actions.push(Action::Commit(records, then));
     }
+}
+
+/// Which of the stalled lanes are those of this standing.
+fn stall(standing: Standing) -> usize {
+    usize::from(standing == Standing::Suspect)
 }

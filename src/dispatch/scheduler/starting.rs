@@ -1,27 +1,32 @@
 //! What goes out: a lane's turn, and the delivery that it starts.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
-
 use super::Scheduler;
 use super::facts::{facts, id_of};
 use crate::dispatch::lane::Lane;
-use crate::dispatch::pace::{Admission, Kind};
+use crate::dispatch::pace::{Admission, Kind, Standing};
 use crate::dispatch::{Action, Job, Parked};
-use crate::model::{AttemptTrigger, DeliveryId, SubId, Timestamp};
+use crate::model::{AttemptTrigger, DeliveryId, Event, SubId, Timestamp};
 use crate::store::{Claim, DeliveryKey, End, Origin, Record};
+use std::collections::{BTreeSet, VecDeque};
 
-/// How long a suspect waits before it asks again for a place in the suspects' share of the pool.
-const SUSPECT_WAIT: Duration = Duration::from_millis(50);
 /// Due rows read at a time.
 const DUE_ROWS: usize = 64;
 
+/// What became of a lane's turn.
+pub(super) enum Turn {
+    /// It may have more to send.
+    Again,
+    Over,
+    /// It has, and there is no worker for an endpoint of this standing.
+    Stalled(Standing),
+}
+
 impl<T> Scheduler<T> {
-    /// One turn of a lane: reads it wants, then at most one delivery. Returns whether it may have more to send.
-    pub(super) fn turn(&mut self, sub: SubId, now: Timestamp) -> bool {
-        let Some(lane) = self.lanes.get_mut(&sub) else { return false };
+    /// One turn of a lane: reads it wants, then at most one delivery.
+    pub(super) fn turn(&mut self, sub: SubId, now: Timestamp) -> Turn {
+        let Some(lane) = self.lanes.get_mut(&sub) else { return Turn::Over };
         if !lane.may_send() {
-            return false;
+            return Turn::Over;
         }
         if let Some((from, events_max, bytes_max)) = lane.wants_log() {
             lane.reading_log = Some(from);
@@ -42,34 +47,36 @@ impl<T> Scheduler<T> {
         }
         let kind = if lane.due.is_empty() { Kind::First } else { Kind::Retry };
         if kind == Kind::First && !lane.may_start() {
-            return false;
+            return Turn::Over;
         }
         match lane.pace.admit(kind, now) {
-            Admission::Full => return false,
+            Admission::Full => return Turn::Over,
             Admission::Until(at) => {
                 set_timer(&mut self.timers, lane, sub, at);
-                return false;
+                return Turn::Over;
             }
             Admission::Run => {}
         }
-        let suspect = lane.pace.suspect();
-        if suspect && self.suspects_busy >= (self.workers / 4).max(1) {
-            set_timer(&mut self.timers, lane, sub, now.plus(SUSPECT_WAIT));
-            return false;
+        let standing = lane.pace.standing();
+        if !self.crew.has_room_for(standing) {
+            return Turn::Stalled(standing);
         }
         match kind {
-            Kind::Retry => self.start_due(sub, suspect, now),
-            Kind::First => self.start_first(sub, suspect, now),
+            Kind::Retry => self.start_due(sub, standing, now),
+            Kind::First => self.start_first(sub, standing, now),
         }
-        true
+        Turn::Again
     }
 
-    fn start_first(&mut self, sub: SubId, suspect: bool, now: Timestamp) {
+    fn start_first(&mut self, sub: SubId, standing: Standing, now: Timestamp) {
         let room = self.room();
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         let Some(event) = lane.take() else { return };
         let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
-        if lane.at_most_once() && self.barrier.as_ref().is_some_and(|barrier| barrier.covers(event.position)) {
+        let at_most_once = lane.at_most_once();
+        let is_in_doubt =
+            |event: &Event| at_most_once && self.barrier.as_ref().is_some_and(|barrier| barrier.covers(event.position));
+        if is_in_doubt(&event) {
             lane.settle(event.seq);
             let facts = facts(&event, id_of(&event, &lane.subscription, 0));
             let low = lane.low(self.tail);
@@ -78,7 +85,7 @@ impl<T> Scheduler<T> {
             return;
         }
         let delivery = id_of(&event, &lane.subscription, 0);
-        let more = lane.take_more(room);
+        let more = lane.take_more(room, |event| !is_in_doubt(event));
         let job = Job {
             key,
             origin: Origin::Log,
@@ -90,13 +97,13 @@ impl<T> Scheduler<T> {
             base: 0,
             replay_of: None,
             trigger: AttemptTrigger::First,
-            suspect,
+            ticket: self.crew.begin(standing, now),
             more,
         };
         self.dispatch(job, now);
     }
 
-    fn start_due(&mut self, sub: SubId, suspect: bool, now: Timestamp) {
+    fn start_due(&mut self, sub: SubId, standing: Standing, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
         let Some(Parked { key, row, event }) = lane.due.pop_front() else { return };
         // An event that is no longer kept, or one that was tried before its subscription became at-most-once.
@@ -120,20 +127,19 @@ impl<T> Scheduler<T> {
             base: row.base,
             replay_of: row.replay_of,
             trigger: if manual { AttemptTrigger::Manual } else { AttemptTrigger::Retry },
-            suspect,
+            ticket: self.crew.begin(standing, now),
             more: VecDeque::new(),
         };
         self.dispatch(job, now);
     }
 
     fn dispatch(&mut self, job: Job<T>, now: Timestamp) {
-        self.busy += 1;
         self.in_hand += 1 + job.more.len();
-        self.suspects_busy += usize::from(job.suspect);
         let Some(lane) = self.lanes.get_mut(&job.key.sub) else { return };
         lane.pace.started();
         if lane.at_most_once() {
-            let claim = Claim {
+            // One commit serves the whole run; what the worker does not get to is released.
+            let first = Claim {
                 origin: job.origin,
                 facts: facts(&job.event, job.delivery),
                 number: job.number,
@@ -142,7 +148,20 @@ impl<T> Scheduler<T> {
                 replay_of: job.replay_of,
                 at: now,
             };
-            self.commit(vec![Record::Claimed { key: job.key, claim }], Some(job));
+            let mut claims = vec![Record::Claimed { key: job.key, claim: first }];
+            claims.extend(job.more.iter().map(|event| Record::Claimed {
+                key: DeliveryKey { sub: job.key.sub, seq: event.seq, replay: 0 },
+                claim: Claim {
+                    origin: Origin::Log,
+                    facts: facts(event, id_of(event, &job.subscription, 0)),
+                    number: 1,
+                    trigger: AttemptTrigger::First,
+                    base: 0,
+                    replay_of: None,
+                    at: now,
+                },
+            }));
+            self.commit(claims, Some(job));
         } else {
             self.actions.push(Action::Send(job));
         }

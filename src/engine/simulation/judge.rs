@@ -195,6 +195,7 @@ impl Judge {
                     self.reach("retriggered");
                 }
                 Record::Replayed { .. } => self.reach("replayed as a new delivery"),
+                Record::Released { .. } => self.reach("claim released"),
                 Record::Unsubscribed { .. } => self.reach("subscription removed"),
                 _ => {}
             }

@@ -39,12 +39,14 @@ pub enum Mistake {
     WritersIgnored,
     /// Retries run on the wall clock.
     WallClockDues,
+    /// A claim is released though its delivery may be on its way.
+    ReleasedTooSoon,
     /// Pausing does not stop what waits.
     PauseIgnored,
 }
 
 impl Mistake {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SpoolNotSynced,
         Self::JournalNotSynced,
         Self::DirectoriesNotSynced,
@@ -63,6 +65,7 @@ impl Mistake {
         Self::FailureTakenForSuccess,
         Self::WritersIgnored,
         Self::WallClockDues,
+        Self::ReleasedTooSoon,
         Self::PauseIgnored,
     ];
 
@@ -79,6 +82,14 @@ impl Mistake {
 pub fn spoil(records: &mut Vec<Record>, mistake: Mistake, next_seq: u64) {
     match mistake {
         Mistake::NoClaims => records.retain(|record| !matches!(record, Record::Claimed { .. })),
+        Mistake::ReleasedTooSoon => {
+            let released = |record: &Record| match record {
+                Record::Claimed { key, .. } => Some(Record::Released { key: *key }),
+                _ => None,
+            };
+            let too_soon: Vec<_> = records.iter().filter_map(released).collect();
+            records.extend(too_soon);
+        }
         Mistake::ExhaustedForgotten => records
             .retain(|record| !matches!(record, Record::Attempted { verdict: Verdict::Failed, attempt, .. } if attempt.number > 1)),
         Mistake::LowMarkTooHigh => {
