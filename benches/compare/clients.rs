@@ -43,19 +43,24 @@ pub fn bare_sockets(sink: SocketAddr, request: &[u8], requests: u64) -> io::Resu
     })
 }
 
-/// ureq as it comes, an agent per thread, no timeouts.
-pub fn bare_ureq(sink: SocketAddr, request: &[u8], requests: u64) -> io::Result<()> {
+/// The headers of a request that a client is to be given, and its body.
+pub fn parts(request: &[u8]) -> (Vec<(String, String)>, Vec<u8>) {
     let head_end = memchr::memmem::find(request, b"\r\n\r\n").expect("a request has a head");
     let head = String::from_utf8_lossy(&request[..head_end]).into_owned();
-    let body = request[head_end + 4..].to_vec();
     let own = |name: &str| matches!(name.to_ascii_lowercase().as_str(), "host" | "content-length");
-    let headers: Vec<(String, String)> = head
+    let headers = head
         .lines()
         .skip(1)
         .filter_map(|line| line.split_once(": "))
         .filter(|(name, _)| !own(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+    (headers, request[head_end + 4..].to_vec())
+}
+
+/// ureq as it comes, an agent per thread, no timeouts.
+pub fn bare_ureq(sink: SocketAddr, request: &[u8], requests: u64) -> io::Result<()> {
+    let (headers, body) = parts(request);
     let url = format!("http://{sink}/hook");
     spread(requests, move || {
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());

@@ -1,13 +1,15 @@
-//! The whole engine against the same receiver, beside clients without an engine: deliveries per second and CPU time per
-//! delivery, memory, threads, and the time from append to receipt.
+//! The whole engine beside others that bring requests to the same receiver: clients without an engine, wrk, and syslog-ng
+//! from a file through its disk buffer to HTTP. Deliveries per second, CPU time per delivery, memory, threads, and the
+//! time from append to receipt.
 //!
 //! ```text
-//!   cargo bench --bench end_to_end                              five rounds of 100,000 requests
-//!   SPOOLHOOK_BENCH_SMALL=1 cargo bench --bench end_to_end      one round of 2,000, to see that it works
-//!   SPOOLHOOK_BENCH_ONLY="bare ureq,at-least-once" SPOOLHOOK_BENCH_ROUNDS=2 cargo bench ...
+//!   cargo bench --bench compare                              five rounds of 100,000 requests
+//!   SPOOLHOOK_BENCH_SMALL=1 cargo bench --bench compare      one round of 2,000, to see that it works
+//!   SPOOLHOOK_BENCH_ONLY="wrk,at-least-once" SPOOLHOOK_BENCH_ROUNDS=2 cargo bench --bench compare
 //! ```
 //!
-//! `SPOOLHOOK_BENCH_REQUESTS` sets how many requests a run has.
+//! `SPOOLHOOK_BENCH_REQUESTS` sets how many requests a run has. wrk and syslog-ng take part where they are installed
+//! (Debian: wrk, syslog-ng-core, syslog-ng-mod-http).
 //!
 //! Every contestant sends 500-byte bodies with the same headers over 32 connections to one sink process, in turns, so
 //! that the ratios hold whatever else the machine does. Everything the engine promises is on: the spool and the journal
@@ -16,17 +18,22 @@
 #![allow(clippy::disallowed_methods, reason = "a measurement reads the clock by itself")]
 
 mod clients;
-mod engine;
-mod sink;
+#[allow(dead_code, reason = "each benchmark uses its part")]
+#[path = "../support/mod.rs"]
+mod support;
+mod syslog_ng;
+mod wrk;
 
 use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use engine::Home;
-use sink::Sink;
+use support::engine::{self, Cost, Home};
+use support::sink::{self, Sink};
+use support::{is_small, median, pause, quantile, set};
 
 pub const CONNECTIONS: usize = 32;
-const LATENCY_PER_SECOND: u64 = 500;
+const BODY_BYTES: usize = 500;
+const LATENCY_PER_SECOND: [u64; 2] = [500, 1000];
 /// How long the last deliveries may take to arrive.
 const PATIENCE_LOOKS: u32 = 1000;
 
@@ -34,62 +41,86 @@ const PATIENCE_LOOKS: u32 = 1000;
 struct Size {
     rounds: usize,
     requests: u64,
-    latency_events: u64,
+    latency_seconds: u64,
 }
 
-const FULL: Size = Size { rounds: 5, requests: 100_000, latency_events: 5_000 };
-const SMALL: Size = Size { rounds: 1, requests: 2_000, latency_events: 250 };
+const FULL: Size = Size { rounds: 5, requests: 100_000, latency_seconds: 10 };
+const SMALL: Size = Size { rounds: 1, requests: 2_000, latency_seconds: 1 };
 
 /// Who sends.
-const CONTESTANTS: [&str; 4] = ["bare sockets", "bare ureq", "at-least-once", "at-most-once"];
+const CONTESTANTS: [&str; 6] = ["bare sockets", "bare ureq", "wrk", "syslog-ng", "at-least-once", "at-most-once"];
+const SOCKETS: usize = 0;
+const UREQ: usize = 1;
+const WRK: usize = 2;
+const SYSLOG_NG: usize = 3;
 
 /// One run of one contestant.
 #[derive(Clone, Copy, Default)]
 struct Run {
+    requests: u64,
     per_second: f64,
-    cost: engine::Cost,
+    cost: Cost,
 }
 
-pub fn now_ns() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+impl Run {
+    fn cpu_us(&self) -> f64 {
+        self.cost.cpu_seconds * 1e6 / self.requests as f64
+    }
 }
 
 fn main() -> io::Result<()> {
     if std::env::args().any(|argument| argument == sink::ARGUMENT) {
         return sink::serve();
     }
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let mut size = if set("SPOOLHOOK_BENCH_SMALL").is_some() { SMALL } else { FULL };
-    size.rounds = set("SPOOLHOOK_BENCH_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(size.rounds);
-    size.requests = set("SPOOLHOOK_BENCH_REQUESTS").and_then(|count| count.parse().ok()).unwrap_or(size.requests);
-    let only = set("SPOOLHOOK_BENCH_ONLY");
+    let mut size = if is_small() { SMALL } else { FULL };
+    size.rounds = set("SPOOLHOOK_BENCH_ROUNDS").unwrap_or(size.rounds);
+    size.requests = set("SPOOLHOOK_BENCH_REQUESTS").unwrap_or(size.requests);
+    let only: Option<String> = set("SPOOLHOOK_BENCH_ONLY");
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
+    let is_here = |name: &str| match name {
+        "wrk" => wrk::is_installed(),
+        "syslog-ng" => syslog_ng::is_installed(),
+        _ => true,
+    };
 
     let sink = Sink::start()?;
     let request = sample_request(&sink)?;
     println!("{} requests of {} bytes, {CONNECTIONS} connections", size.requests, request.len());
     let mut runs: [Vec<Run>; CONTESTANTS.len()] = Default::default();
+    for name in CONTESTANTS.into_iter().filter(|name| wanted(name) && !is_here(name)) {
+        println!("  {name} is not installed and takes no part");
+    }
     for _ in 0..size.rounds {
-        for (runs, name) in runs.iter_mut().zip(CONTESTANTS).filter(|(_, name)| wanted(name)) {
+        for (runs, name) in runs.iter_mut().zip(CONTESTANTS).filter(|(_, name)| wanted(name) && is_here(name)) {
             let run = measure(name, &sink, &request, size.requests)?;
-            println!("  {name:<14} {:>8.0}/s {:>7.1} us CPU", run.per_second, cpu_us(&run, size.requests));
+            println!("  {name:<14} {:>8.0}/s {:>7.1} us CPU", run.per_second, run.cpu_us());
             runs.push(run);
         }
     }
-    report(&runs, size.requests);
+    report(&runs);
     if wanted("latency") {
-        latency(&sink, size.latency_events, true)?;
-        latency(&sink, size.latency_events, false)?;
+        for per_second in LATENCY_PER_SECOND {
+            latency(&sink, per_second, per_second * size.latency_seconds, true)?;
+        }
+        latency(&sink, LATENCY_PER_SECOND[0], LATENCY_PER_SECOND[0] * size.latency_seconds, false)?;
     }
     Ok(())
+}
+
+fn home(sink: &Sink, mode: &str) -> io::Result<Home> {
+    let delivery = format!("mode = \"{mode}\"\nworkers = {CONNECTIONS}\nmax_in_flight = {CONNECTIONS}");
+    Home::new(&delivery, &engine::subscription("bench", &format!("http://{}/hook", sink.address), "**"))
+}
+
+fn event(number: u64) -> String {
+    engine::event("salesOrder.updated", number, BODY_BYTES, None)
 }
 
 /// The request that the engine makes of an event: what the others send too.
 fn sample_request(sink: &Sink) -> io::Result<Vec<u8>> {
     sink.ask("/reset")?;
-    let home = Home::new(sink.address, "at-least-once")?;
-    home.fill(1)?;
+    let home = home(sink, "at-least-once")?;
+    home.fill("bench", 1, event)?;
     home.run(true)?.finish()?;
     let request = sink.ask("/first")?;
     if request.is_empty() { Err(io::Error::other("the engine delivered nothing")) } else { Ok(request) }
@@ -100,69 +131,66 @@ fn measure(name: &str, sink: &Sink, request: &[u8], requests: u64) -> io::Result
     let cost = match name {
         "bare sockets" => engine::own_cost(|| clients::bare_sockets(sink.address, request, requests))?,
         "bare ureq" => engine::own_cost(|| clients::bare_ureq(sink.address, request, requests))?,
+        "wrk" => wrk::run(sink.address, request, requests)?,
+        "syslog-ng" => syslog_ng::run(sink, request, requests)?,
         mode => {
-            let home = Home::new(sink.address, mode)?;
-            home.fill(requests)?;
+            let home = home(sink, mode)?;
+            home.fill("bench", requests, event)?;
             home.run(true)?.finish()?
         }
     };
     let (count, seconds) = sink.stats()?;
-    if count != requests {
+    // wrk goes by time, not by number.
+    if count != requests && name != "wrk" {
         return Err(io::Error::other(format!("{name}: {count} requests arrived instead of {requests}")));
     }
-    Ok(Run { per_second: count as f64 / seconds, cost })
+    Ok(Run { requests: count, per_second: count as f64 / seconds, cost })
 }
 
-fn cpu_us(run: &Run, requests: u64) -> f64 {
-    run.cost.cpu_seconds * 1e6 / requests as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn report(runs: &[Vec<Run>], requests: u64) {
+fn report(runs: &[Vec<Run>]) {
     let rate = |runs: &[Run]| median(runs.iter().map(|run| run.per_second).collect());
-    let (sockets, ureq) = (rate(&runs[0]), rate(&runs[1]));
-    println!("median            per second  of sockets  of ureq  CPU us  peak MiB  threads");
-    for (name, runs) in CONTESTANTS.iter().zip(runs).filter(|(_, runs)| !runs.is_empty()) {
-        let per_second = rate(runs);
-        let cpu = median(runs.iter().map(|run| cpu_us(run, requests)).collect());
-        let peak_mib = median(runs.iter().map(|run| run.cost.peak_kib as f64 / 1024.0).collect());
-        let threads = runs.iter().map(|run| run.cost.threads).max().unwrap_or(0);
-        let (of_sockets, of_ureq) = (per_second / sockets, per_second / ureq);
+    println!("median            per second  of sockets  of ureq   of wrk  of syslog-ng  CPU us  peak MiB  threads");
+    for (name, each) in CONTESTANTS.iter().zip(runs).filter(|(_, runs)| !runs.is_empty()) {
+        let per_second = rate(each);
+        let of = |other: usize| per_second / rate(&runs[other]);
+        let cpu_us = median(each.iter().map(Run::cpu_us).collect());
+        let peak_mib = median(each.iter().map(|run| run.cost.peak_kib as f64 / 1024.0).collect());
+        let threads = each.iter().map(|run| run.cost.threads).max().unwrap_or(0);
         println!(
-            "{name:<16} {per_second:>11.0} {of_sockets:>11.3} {of_ureq:>8.3} {cpu:>7.1} {peak_mib:>9.1} {threads:>8}"
+            "{name:<16} {per_second:>11.0} {:>11.3} {:>8.3} {:>8.3} {:>13.3} {cpu_us:>7.1} {peak_mib:>9.1} {threads:>8}",
+            of(SOCKETS),
+            of(UREQ),
+            of(WRK),
+            of(SYSLOG_NG)
         );
     }
 }
 
 /// The age of events at the receiver, appended one by one while the engine runs.
-fn latency(sink: &Sink, events: u64, is_kept_open: bool) -> io::Result<()> {
+fn latency(sink: &Sink, per_second: u64, events: u64, is_kept_open: bool) -> io::Result<()> {
     sink.ask("/reset")?;
-    let home = Home::new(sink.address, "at-least-once")?;
-    let engine = home.run(false)?;
-    engine::pause(Duration::from_millis(500));
-    engine::trickle(&home.inbox(), events, LATENCY_PER_SECOND, is_kept_open)?;
+    let home = home(sink, "at-least-once")?;
+    let running = home.run(false)?;
+    pause(Duration::from_millis(500));
+    engine::trickle(&home.inbox(), events, per_second, is_kept_open, |number, at_ns| {
+        engine::event("salesOrder.updated", number, BODY_BYTES, Some(at_ns))
+    })?;
     for _ in 0..PATIENCE_LOOKS {
         if sink.stats()?.0 >= events {
             break;
         }
-        engine::pause(Duration::from_millis(10));
+        pause(Duration::from_millis(10));
     }
-    let cost = engine.stop()?;
-    let mut ages: Vec<u64> = String::from_utf8_lossy(&sink.ask("/ages")?).lines().flat_map(str::parse).collect();
-    ages.sort_unstable();
-    let at = |share: f64| ages.get((ages.len() as f64 * share) as usize).map_or(f64::NAN, |ns| *ns as f64 / 1e6);
+    let cost = running.stop()?;
+    let ages_ns = sink.ages_ns()?;
     println!(
-        "append to receipt at {LATENCY_PER_SECOND}/s, file {}, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
+        "append to receipt at {per_second}/s, file {}, {} of {events}: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms; \
          {:.1} us CPU each, peak {:.1} MiB, {} threads",
         if is_kept_open { "kept open" } else { "opened each time" },
-        ages.len(),
-        at(0.5),
-        at(0.99),
-        at(0.999_999),
+        ages_ns.len(),
+        quantile(&ages_ns, 0.5) / 1e6,
+        quantile(&ages_ns, 0.99) / 1e6,
+        ages_ns.last().map_or(f64::NAN, |ns| *ns as f64 / 1e6),
         cost.cpu_seconds * 1e6 / events as f64,
         cost.peak_kib as f64 / 1024.0,
         cost.threads

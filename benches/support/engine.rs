@@ -2,22 +2,24 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{CONNECTIONS, now_ns};
+use super::{now_ns, pause};
 
 /// Ticks of `/proc/PID/stat` per second: `USER_HZ`, 100 on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(5);
+const TAKEN_LOOKS_MAX: u32 = 2400;
 
 /// What a finished engine used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     pub cpu_seconds: f64,
     pub peak_kib: u64,
+    /// At the time, or at most.
+    pub kib: u64,
     pub threads: u64,
 }
 
@@ -26,8 +28,23 @@ pub struct Home {
     dir: tempfile::TempDir,
 }
 
+/// One `[[subscription]]` of the dialect `standard`, signed.
+pub fn subscription(name: &str, url: &str, events: &str) -> String {
+    format!(
+        r#"
+[[subscription]]
+name = "{name}"
+url = "{url}"
+dialect = "standard"
+events = ["{events}"]
+secret = "whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LW5vdC1mb3ItdXNl"
+"#
+    )
+}
+
 impl Home {
-    pub fn new(sink: SocketAddr, mode: &str) -> io::Result<Self> {
+    /// `delivery`: lines of the `[delivery]` table. `subscriptions`: see [`subscription`].
+    pub fn new(delivery: &str, subscriptions: &str) -> io::Result<Self> {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let config = format!(
             r#"
@@ -37,19 +54,11 @@ dir = "spool"
 dir = "state"
 [admin]
 listen = "off"
-[delivery]
-mode = "{mode}"
-workers = {CONNECTIONS}
-max_in_flight = {CONNECTIONS}
 [network]
 proxy = "off"
-[[subscription]]
-name = "bench"
-url = "http://{sink}/hook"
-dialect = "standard"
-events = ["**"]
-secret = "whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LW5vdC1mb3ItdXNl"
-"#
+[delivery]
+{delivery}
+{subscriptions}"#
         );
         fs::write(dir.path().join("config.toml"), config)?;
         fs::create_dir_all(dir.path().join("spool/in"))?;
@@ -60,13 +69,36 @@ secret = "whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LW5vdC1mb3ItdXNl"
         self.dir.path().join("spool/in")
     }
 
-    /// Puts `events` events into the inbox, as one durable file.
-    pub fn fill(&self, events: u64) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(self.inbox().join("bench.ndjson"))?);
+    /// Puts events into the inbox, as one durable file that appears when it is whole. `line` makes the one with this
+    /// number.
+    pub fn fill(&self, name: &str, events: u64, line: impl Fn(u64) -> String) -> io::Result<()> {
+        let unfinished = self.dir.path().join(name);
+        let mut file = BufWriter::new(File::create(&unfinished)?);
         for number in 0..events {
-            writeln!(file, "{}", event(number, None))?;
+            writeln!(file, "{}", line(number))?;
         }
-        file.into_inner()?.sync_all()
+        file.into_inner()?.sync_all()?;
+        fs::rename(unfinished, self.inbox().join(name).with_extension("ndjson"))
+    }
+
+    /// Waits until an engine runs here and has taken in so many events.
+    pub fn wait_until_taken(&self, events: u64) -> io::Result<()> {
+        let taken = || {
+            let mut status = Command::new(env!("CARGO_BIN_EXE_spoolhook"));
+            status.args(["status", "--json", "-c"]).arg(self.dir.path().join("config.toml"));
+            let answer: serde_json::Value = serde_json::from_slice(&status.output().ok()?.stdout).ok()?;
+            answer["spool"]["events"].as_u64()
+        };
+        for _ in 0..TAKEN_LOOKS_MAX {
+            if taken().is_some_and(|taken| taken >= events) {
+                return Ok(());
+            }
+            pause(Duration::from_millis(50));
+        }
+        Err(io::Error::other(format!(
+            "{events} events were not taken in: {}",
+            fs::read_to_string(self.dir.path().join("log"))?
+        )))
     }
 
     pub fn run(&self, until_idle: bool) -> io::Result<Running> {
@@ -75,26 +107,37 @@ secret = "whsec_c3Bvb2xob29rLWRlbW8tc2VjcmV0LW5vdC1mb3ItdXNl"
         if until_idle {
             command.arg("--until-idle");
         }
-        let log = File::create(self.dir.path().join("log"))?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        Ok(Running { child, log: self.dir.path().join("log") })
+        start(command, self.dir.path().join("log"))
     }
 }
 
-/// An event whose request has a body of 500 bytes; it says when it was written, if the sink is to tell its age.
-pub fn event(number: u64, sent_ns: Option<u64>) -> String {
+/// An event of `event_type` whose request has a body of about `bytes` (at least 150); it says when it was written, if the
+/// sink is to tell its age.
+pub fn event(event_type: &str, number: u64, bytes: usize, sent_ns: Option<u64>) -> String {
     let stamp = sent_ns.map_or(r#""none":1000000000000000000"#.to_owned(), |ns| format!(r#""sent":{ns}"#));
-    let data = format!(
-        r#"{{"id":"SO-{number:010}",{stamp},"status":"shipped","customer":{{"name":"Ada Byron","country":"DE"}},"items":[{{"sku":"A-100","quantity":2,"price":10.5}},{{"sku":"B-200","quantity":1,"price":99}}],"note":"{note}"}}"#,
-        note = "x".repeat(210)
-    );
-    format!(r#"{{"type":"salesOrder.updated","id":"evt-{number:010}","time":"2026-03-12T10:00:00Z","data":{data}}}"#)
+    let (items, others) = match bytes {
+        300.. => (
+            r#""status":"shipped","customer":{"name":"Ada Byron","country":"DE"},"items":[{"sku":"A-100","quantity":2,"price":10.5},{"sku":"B-200","quantity":1,"price":99}],"#,
+            290,
+        ),
+        _ => ("", 150),
+    };
+    let note = "x".repeat(bytes.saturating_sub(others));
+    let data = format!(r#"{{"id":"SO-{number:010}",{stamp},{items}"note":"{note}"}}"#);
+    format!(r#"{{"type":"{event_type}","id":"evt-{number:010}","time":"2026-03-12T10:00:00Z","data":{data}}}"#)
 }
 
-/// An engine that runs.
+/// A process that runs: an engine, or another sender.
 pub struct Running {
     child: Child,
     log: PathBuf,
+}
+
+/// Runs another program; what it says goes to `log`.
+pub fn start(mut command: Command, log: PathBuf) -> io::Result<Running> {
+    let file = File::create(&log)?;
+    let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+    Ok(Running { child, log })
 }
 
 impl Running {
@@ -102,28 +145,44 @@ impl Running {
         fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
     }
 
+    /// What it used so far, and whether it has ended.
+    pub fn cost(&self) -> (Cost, bool) {
+        let status = self.proc("status");
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let stat = self.proc("stat");
+        let (state, cpu_seconds) = state_and_cpu(&stat);
+        let cost = Cost { cpu_seconds, peak_kib: value("VmHWM:"), kib: value("VmRSS:"), threads: value("Threads:") };
+        (cost, state == "Z")
+    }
+
     /// Lets it run to its end. The kernel keeps the times of an ended child until it is waited for, but not its memory,
     /// so that is looked at meanwhile.
     pub fn finish(mut self) -> io::Result<Cost> {
-        let mut cost = Cost::default();
+        let mut most = Cost::default();
         loop {
-            let status = self.proc("status");
-            let value = |name: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix(name));
-                line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+            let (cost, has_ended) = self.cost();
+            most = Cost {
+                cpu_seconds: cost.cpu_seconds,
+                peak_kib: most.peak_kib.max(cost.peak_kib),
+                kib: most.kib.max(cost.kib),
+                threads: most.threads.max(cost.threads),
             };
-            cost.peak_kib = cost.peak_kib.max(value("VmHWM:"));
-            cost.threads = cost.threads.max(value("Threads:"));
-            let stat = self.proc("stat");
-            let (state, cpu_seconds) = state_and_cpu(&stat);
-            if state == "Z" {
-                cost.cpu_seconds = cpu_seconds;
+            if has_ended {
                 break;
             }
             pause(LOOK);
         }
         let status = self.child.wait()?;
-        if status.success() { Ok(cost) } else { Err(io::Error::other(fs::read_to_string(&self.log)?)) }
+        if status.success() { Ok(most) } else { Err(io::Error::other(fs::read_to_string(&self.log)?)) }
+    }
+
+    /// Ends it at once.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
     }
 
     /// Asks it to stop, as a service manager does.
@@ -149,9 +208,15 @@ pub fn own_cost(work: impl FnOnce() -> io::Result<()>) -> io::Result<Cost> {
     Ok(Cost { cpu_seconds: cpu_seconds()? - before, ..Cost::default() })
 }
 
-/// Appends `events` events to a spool file at `per_second`. The file is kept open, as a daemon does, or opened and closed
-/// each time, as `echo >> file` does.
-pub fn trickle(inbox: &Path, events: u64, per_second: u64, is_kept_open: bool) -> io::Result<()> {
+/// Appends events to a spool file at `per_second`. `line` makes the one with this number, written at this time. The file is
+/// kept open, as a daemon does, or opened and closed each time, as `echo >> file` does.
+pub fn trickle(
+    inbox: &Path,
+    events: u64,
+    per_second: u64,
+    is_kept_open: bool,
+    line: impl Fn(u64, u64) -> String,
+) -> io::Result<()> {
     let open = || File::options().append(true).create(true).open(inbox.join("bench.ndjson"));
     let began_ns = now_ns();
     let mut file = open()?;
@@ -161,12 +226,7 @@ pub fn trickle(inbox: &Path, events: u64, per_second: u64, is_kept_open: bool) -
         if !is_kept_open {
             file = open()?;
         }
-        file.write_all(format!("{}\n", event(number, Some(now_ns()))).as_bytes())?;
+        file.write_all(format!("{}\n", line(number, now_ns())).as_bytes())?;
     }
     Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a measurement keeps time by itself")]
-pub fn pause(duration: Duration) {
-    std::thread::sleep(duration);
 }

@@ -3,6 +3,9 @@
 //!
 //! ```text
 //!   POST /...        counted; the first request of a run is kept, and the age of a body that says `"sent":<ns>`
+//!   POST /hang...    is never answered
+//!   POST /reset...   the connection is reset when the head has come
+//!   POST /drip...    an answer of one byte per second
 //!   GET /stats       -> "<requests> <nanoseconds from the first to the last>"
 //!   GET /first       -> the bytes of the first request
 //!   GET /ages        -> one age in nanoseconds per line
@@ -14,8 +17,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::now_ns;
+use super::{now_ns, pause};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -66,6 +70,16 @@ fn answer(mut stream: TcpStream, tally: &Tally) {
                 let said = tell(&buffer[..head], tally);
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", said.len());
                 stream.write_all(&[head.as_bytes(), &said].concat())
+            } else if buffer.starts_with(b"POST /hang") {
+                Ok(())
+            } else if buffer.starts_with(b"POST /reset") {
+                let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+                return;
+            } else if buffer.starts_with(b"POST /drip") {
+                OK.chunks(1).try_for_each(|byte| {
+                    pause(Duration::from_secs(1));
+                    stream.write_all(byte)
+                })
             } else {
                 count(&buffer[..end], head, tally);
                 stream.write_all(OK)
@@ -141,6 +155,15 @@ impl Sink {
         let (count, ns) = text.split_once(' ').ok_or_else(|| io::Error::other("no stats"))?;
         let number = |text: &str| text.parse::<u64>().map_err(io::Error::other);
         Ok((number(count)?, number(ns)? as f64 / 1e9))
+    }
+}
+
+impl Sink {
+    /// The ages of the events of this run when they came, sorted.
+    pub fn ages_ns(&self) -> io::Result<Vec<u64>> {
+        let mut ages_ns: Vec<u64> = String::from_utf8_lossy(&self.ask("/ages")?).lines().flat_map(str::parse).collect();
+        ages_ns.sort_unstable();
+        Ok(ages_ns)
     }
 }
 
