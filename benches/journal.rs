@@ -25,6 +25,7 @@ fn delivered(seq: Seq) -> Record {
             seen: Timestamp(0),
             event_id: "evt-0000000001".to_owned(),
             event_type: "salesOrder.updated".to_owned(),
+            order: None,
         },
         attempt: Attempt {
             number: 1,
@@ -43,6 +44,7 @@ fn delivered(seq: Seq) -> Record {
         verdict: Verdict::Delivered,
         base: 0,
         replay_of: None,
+        from: seq,
         low: seq + 1,
     }
 }

@@ -10,7 +10,6 @@ pub(super) const BAD_VALUE: &str = "E005";
 pub(super) const GIVEN_TWICE: &str = "E006";
 pub(super) const EXCLUDES: &str = "E007";
 pub(super) const UNREADABLE: &str = "E008";
-pub(super) const NOT_YET: &str = "E009";
 pub(super) const DUPLICATE_NAME: &str = "E010";
 pub(super) const TOO_MANY: &str = "E011";
 pub(super) const BAD_URL: &str = "E013";
@@ -42,10 +41,6 @@ const MEANINGS: &[(&str, &str)] = &[
     (GIVEN_TWICE, "Two files (or two tables) give the same setting. Only arrays of tables add up over conf.d."),
     (EXCLUDES, "Two settings that exclude each other are both given."),
     (UNREADABLE, "A file that the configuration names cannot be read."),
-    (
-        NOT_YET,
-        "The setting is understood, but this version of the engine does not do it. Ignoring it would break a promise.",
-    ),
     (DUPLICATE_NAME, "Two subscriptions of one tenant, two tenants or two dialects have the same name."),
     (TOO_MANY, "A tenant has more subscriptions than it or the dialect allows."),
     (BAD_URL, "The URL is not an absolute http or https URL, or has a part that a webhook URL may not have."),

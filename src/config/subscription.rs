@@ -79,6 +79,7 @@ fn body(
     let tls = tls(table, url.as_ref(), report);
     let rate_limit = table.take("rate_limit").and_then(|field| rate(&field, report));
     let order_by = table.take("order_by").and_then(|field| order_by(&field, report));
+    let supersede = supersede(table, order_by.is_some(), report);
     let start = table.take("start").map_or(Some(Start::Now), |field| start(&field, report));
     let active = table.take("active").map_or(Some(true), |field| field.boolean(report));
     let written_params = table.take("params");
@@ -99,6 +100,7 @@ fn body(
         tls,
         rate_limit,
         order_by,
+        supersede,
         start: start?,
         active: active?,
         params,
@@ -212,21 +214,29 @@ fn rate(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rate> {
     rate
 }
 
-/// `key`, or a JSON pointer (RFC 6901) into the event. Refused even when it is right: the scheduler sends the events of a
-/// key in any order, and whoever wrote this counts on the opposite.
+/// `key`, or a JSON pointer (RFC 6901) into the event.
 fn order_by(field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
     let text = field.text(report)?;
     let tildes_escape = text.split('~').skip(1).all(|after| after.starts_with(['0', '1']));
     if text == "key" || text.starts_with('/') && tildes_escape {
-        let message = "`order_by` is not in this version: events of one key may arrive in any order";
-        let problem = report.problem(codes::NOT_YET, field.key, message, "would be ignored");
-        problem.help("leave it out; max_in_flight = 1 keeps the order as long as no delivery is retried");
         return Some(text.to_owned());
     }
     let message = format!("`order_by` cannot be {}", field.at.quote(text));
     let problem = report.problem(codes::BAD_VALUE, field.at, message, "neither \"key\" nor a JSON pointer");
     problem.help("write order_by = \"key\", or a pointer into the event such as \"/data/id\"");
     None
+}
+
+/// Means something only where deliveries wait for each other.
+fn supersede(table: &mut Table<'_>, is_ordered: bool, report: &mut Report<'_>) -> bool {
+    let Some(field) = table.take("supersede") else { return false };
+    let supersede = field.boolean(report).unwrap_or(false);
+    if supersede && !is_ordered {
+        let message = "`supersede` needs `order_by`: it says which deliveries are states of the same thing";
+        let problem = report.problem(codes::BAD_VALUE, field.key, message, "of what?");
+        problem.help("add order_by = \"key\", or a pointer into the event such as \"/data/id\"");
+    }
+    supersede
 }
 
 fn start(field: &Field<'_>, report: &mut Report<'_>) -> Option<Start> {

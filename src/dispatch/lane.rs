@@ -9,20 +9,21 @@
 //! A lane that has examined everything is *caught up* and fed live; one that has no room, or begins in the past, is
 //! *behind* and reads the log from `next` until the two meet.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::RunEnd;
+use rangemap::RangeSet;
+
+use super::order::{Next, Order, RowKey, Skipped};
 use super::pace::Pace;
-use crate::model::{Event, Mode, Seq, Subscription, Timestamp};
+use super::{Parked, RunEnd};
+use crate::model::{Event, Mode, OrderKey, Seq, Subscription, Timestamp};
 
 /// Most events a lane holds in memory.
 pub const WINDOW_EVENTS: usize = 512;
 /// Most bytes of events a lane holds in memory (one event always fits).
 pub const WINDOW_BYTES: usize = 1 << 20;
 
-/// Most deliveries judged since the oldest one on its way began to hold the low mark.
-const JUDGED_BEHIND_MAX: u32 = 4096;
 /// Most events a worker takes at a time.
 const RUN_EVENTS: usize = 16;
 
@@ -47,18 +48,23 @@ pub struct Lane<T> {
     /// The configuration switched it off (or dropped it): what waits is held.
     pub held: bool,
     reach: Reach,
-    waiting: VecDeque<Arc<Event>>,
+    /// Each with the first event behind the one before it: what lies between is not for this lane.
+    waiting: VecDeque<(Arc<Event>, Seq)>,
     waiting_bytes: usize,
-    /// Events that a worker took and did not get to: the next to be sent.
+    /// Where the next event that waits begins, so to speak.
+    examined: Seq,
+    /// Events that a worker took and did not get to, or whose turn has come: the next to be sent.
     returned: VecDeque<Arc<Event>>,
     /// How many events a worker got through lately.
     run: usize,
-    /// Events of the log that are on their way, or were returned.
-    outstanding: BTreeSet<Seq>,
-    /// Judged since the oldest outstanding one became the oldest.
-    judged_behind: u32,
+    /// Events of the log that are on their way, were returned, or are held behind others; each with where it begins.
+    outstanding: BTreeMap<Seq, Seq>,
     /// Events at or above `low` that were judged before the engine started.
-    passed_before: BTreeSet<Seq>,
+    passed_before: RangeSet<Seq>,
+    /// Which deliveries wait for which, if the subscription wants that.
+    pub order: Option<Order>,
+    /// What the order found pointless and nobody has written down yet.
+    pub skipped: Vec<Skipped>,
     /// Rows that are on their way, or whose new state the view does not show yet.
     pub retrying: HashSet<(Seq, u32)>,
     /// When the soonest parked row that is not being retried is due.
@@ -73,7 +79,7 @@ pub struct Lane<T> {
     /// The timer that is set for this lane.
     pub timer: Option<Timestamp>,
     /// Due rows that were read and wait for a worker.
-    pub due: VecDeque<super::Parked>,
+    pub due: VecDeque<Parked>,
 }
 
 impl<T> Lane<T> {
@@ -81,9 +87,11 @@ impl<T> Lane<T> {
         subscription: Arc<Subscription>,
         target: Arc<T>,
         reach: Reach,
-        passed_before: BTreeSet<Seq>,
+        tail: Seq,
+        passed_before: RangeSet<Seq>,
         now: Timestamp,
     ) -> Self {
+        let order = Order::of(&subscription);
         let pace = Pace::new(subscription.max_in_flight, subscription.rate_limit, now);
         Self {
             subscription,
@@ -95,11 +103,13 @@ impl<T> Lane<T> {
             reach,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            examined: if let Reach::Behind(from) = reach { from } else { tail },
             returned: VecDeque::new(),
             run: 1,
-            outstanding: BTreeSet::new(),
-            judged_behind: 0,
+            outstanding: BTreeMap::new(),
             passed_before,
+            order,
+            skipped: Vec::new(),
             retrying: HashSet::new(),
             next_due: None,
             due_meanwhile: None,
@@ -128,7 +138,8 @@ impl<T> Lane<T> {
             return;
         }
         self.waiting_bytes += event.line.len();
-        self.waiting.push_back(event);
+        let from = std::mem::replace(&mut self.examined, event.seq + 1);
+        self.waiting.push_back((event, from));
     }
 
     /// A matched event that was just accepted. A lane that is behind will read it later.
@@ -151,7 +162,8 @@ impl<T> Lane<T> {
         }
         events.into_iter().for_each(|event| self.push(event));
         self.reach = if next >= tail { Reach::CaughtUp } else { Reach::Behind(next) };
-        self.passed_before = self.passed_before.split_off(&self.low(tail));
+        let low = self.low(tail);
+        self.passed_before.remove(0..low);
     }
 
     /// Where the log is to be read for this lane, and how many bytes and events there is room for.
@@ -168,34 +180,36 @@ impl<T> Lane<T> {
         self.waiting.len() <= WINDOW_EVENTS / 2 && self.waiting_bytes <= WINDOW_BYTES / 2
     }
 
-    /// Whether an event waits and may be taken: one slow delivery must not let the judged ones behind it pile up.
+    /// Whether an event waits and may be looked at.
     pub fn may_start(&self) -> bool {
-        !self.returned.is_empty() || (!self.waiting.is_empty() && self.judged_behind < JUDGED_BEHIND_MAX)
+        !self.returned.is_empty() || (!self.waiting.is_empty() && !self.order.as_ref().is_some_and(Order::is_full))
     }
 
-    /// Takes the next event to send; it is outstanding from now on.
-    pub fn take(&mut self) -> Option<Arc<Event>> {
-        if let Some(event) = self.returned.pop_front() {
-            return Some(event);
+    /// Takes the next event to send, if it is `sendable`; it is outstanding from now on. Those whose keys are busy are held.
+    pub fn take(&mut self, sendable: impl Fn(&Event) -> bool) -> Option<Arc<Event>> {
+        if let Some(event) = self.returned.front() {
+            return if sendable(event) { self.returned.pop_front() } else { None };
         }
-        let event = self.waiting.pop_front()?;
-        self.waiting_bytes -= event.line.len();
-        self.outstanding.insert(event.seq);
-        Some(event)
+        while self.may_start() {
+            self.waiting.front().filter(|(event, _)| sendable(event))?;
+            let (event, from) = self.waiting.pop_front()?;
+            self.waiting_bytes -= event.line.len();
+            self.outstanding.insert(event.seq, from);
+            let Some(order) = &mut self.order else { return Some(event) };
+            let Some(key) = order.key(&event) else { return Some(event) };
+            let (goes, skipped) = order.arrive(key, &event, |row| self.retrying.contains(row));
+            self.skipped.extend(skipped);
+            if goes {
+                return Some(event);
+            }
+        }
+        None
     }
 
     /// Takes the events that the same worker may send next, at most `room`, up to the first that is not `sendable`.
     pub fn take_more(&mut self, room: usize, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
         let count = self.pace.share(self.waiting.len()).min(self.run).min(room);
-        let mut more = VecDeque::new();
-        while more.len() + 1 < count && self.next().is_some_and(&sendable) {
-            more.extend(self.take());
-        }
-        more
-    }
-
-    fn next(&self) -> Option<&Event> {
-        self.returned.front().or(self.waiting.front()).map(AsRef::as_ref)
+        (1..count).map_while(|_| self.take(&sendable)).collect()
     }
 
     /// A worker came back. How far it came is what the next one gets, or more if it did all it was given.
@@ -204,11 +218,40 @@ impl<T> Lane<T> {
         self.returned.extend(end.unsent);
     }
 
-    /// An event of the log was judged.
-    pub fn settle(&mut self, seq: Seq) {
-        let was_oldest = self.outstanding.first() == Some(&seq);
-        self.outstanding.remove(&seq);
-        self.judged_behind = if was_oldest || self.outstanding.is_empty() { 0 } else { self.judged_behind + 1 };
+    /// An event of the log was judged. Returns where it begins.
+    pub fn settle(&mut self, seq: Seq) -> Seq {
+        self.outstanding.remove(&seq).unwrap_or(seq)
+    }
+
+    /// What a delivery that is in hand, or has a row, is kept in order by.
+    pub fn order_of(&self, row: RowKey) -> Option<OrderKey> {
+        self.order.as_ref().and_then(|order| order.key_of(row))
+    }
+
+    /// Puts the order in force that the subscription asks for now. Returns whether it is another one.
+    pub fn renew_order(&mut self) -> bool {
+        if let Some(order) = self.order.as_mut().filter(|order| order.is_of(&self.subscription)) {
+            order.set_supersedes(self.subscription.supersede);
+            return false;
+        }
+        let renewed = Order::of(&self.subscription);
+        let Some(mut before) = std::mem::replace(&mut self.order, renewed) else { return false };
+        for event in before.take_held().into_iter().rev() {
+            let from = self.settle(event.seq);
+            self.waiting_bytes += event.line.len();
+            self.waiting.push_front((event, from));
+        }
+        before.take_due().iter().for_each(|parked| self.put_back(parked));
+        true
+    }
+
+    /// Takes in hand what is next of a key.
+    pub fn follow(&mut self, next: Next) {
+        match next {
+            Next::Event(event) => self.returned.push_back(event),
+            Next::Row(parked) => self.due.push_back(*parked),
+            Next::Nothing => {}
+        }
     }
 
     /// Every event of this lane below this has been judged.
@@ -217,13 +260,15 @@ impl<T> Lane<T> {
             Reach::CaughtUp => tail,
             Reach::Behind(next) => next,
         };
-        let waiting = self.waiting.front().map(|event| event.seq);
-        [Some(examined), waiting, self.outstanding.first().copied()].into_iter().flatten().min().unwrap_or(tail)
+        let waiting = self.waiting.front().map(|(event, _)| event.seq);
+        let outstanding = self.outstanding.first_key_value().map(|(seq, _)| *seq);
+        [Some(examined), waiting, outstanding].into_iter().flatten().min().unwrap_or(tail)
     }
 
     /// No worker has anything of this lane.
     pub fn is_home(&self) -> bool {
-        self.outstanding.len() == self.returned.len() && self.pace.in_flight() == 0
+        let held = self.order.as_ref().map_or(0, Order::held);
+        self.outstanding.len() == self.returned.len() + held && self.pace.in_flight() == 0
     }
 
     /// Nothing waits that could be sent now or after an outcome. Retries that are due after `until` and what an open
@@ -245,7 +290,8 @@ impl<T> Lane<T> {
             return None;
         }
         let is_open = self.pace.breaker_open(now).is_some();
-        let first = self.returned.front().or(self.waiting.front()).filter(|_| !is_open).map(|event| event.seen);
+        let first = self.returned.front().or(self.waiting.front().map(|(event, _)| event));
+        let first = first.filter(|_| !is_open).map(|event| event.seen);
         let retry = self.due.front().map(|parked| parked.row.due);
         let unread = self.next_due.filter(|due| *due <= now && due.0 != i64::MIN);
         [first, retry, unread].into_iter().flatten().min()
@@ -253,16 +299,26 @@ impl<T> Lane<T> {
 
     /// Forgets what it holds in memory and reads it again later: for pauses, which keep the events.
     pub fn give_back(&mut self) {
-        if let Some(first) = self.waiting.front() {
-            let from = first.seq;
+        if let Some((first, from)) = self.waiting.front() {
+            self.examined = *from;
+            self.reach = Reach::Behind(first.seq);
             self.waiting.clear();
             self.waiting_bytes = 0;
-            self.reach = Reach::Behind(from);
         }
         for parked in std::mem::take(&mut self.due) {
-            self.retrying.remove(&(parked.key.seq, parked.key.replay));
-            self.note_due(parked.row.due);
+            if let Some(order) = &mut self.order {
+                order.put_back((parked.key.seq, parked.key.replay));
+            }
+            self.put_back(&parked);
         }
+        let waiting = self.order.as_mut().map(Order::take_due).unwrap_or_default();
+        waiting.iter().for_each(|parked| self.put_back(parked));
+    }
+
+    /// A due row waits in the view again.
+    fn put_back(&mut self, parked: &Parked) {
+        self.retrying.remove(&(parked.key.seq, parked.key.replay));
+        self.note_due(parked.row.due);
     }
 
     /// The row of a delivery is in the view as it is now: it is due then, or no longer parked.
@@ -277,7 +333,7 @@ impl<T> Lane<T> {
     }
 
     /// Takes due rows that were read. A row that changed since, or is on its way, is left for a later read.
-    pub fn take_due(&mut self, rows: Vec<super::Parked>, next_due: Option<Timestamp>) {
+    pub fn take_due(&mut self, rows: Vec<Parked>, next_due: Option<Timestamp>) {
         self.reading_due = false;
         self.next_due = next_due;
         if let Some(due) = self.due_meanwhile.take() {
@@ -287,7 +343,10 @@ impl<T> Lane<T> {
         for row in rows {
             let key = (row.key.seq, row.key.replay);
             if !changed.contains(&key) && self.retrying.insert(key) {
-                self.due.push_back(row);
+                match &mut self.order {
+                    Some(order) => self.due.extend(order.admit(row)),
+                    None => self.due.push_back(row),
+                }
             }
         }
     }

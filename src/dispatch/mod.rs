@@ -4,6 +4,9 @@
 //! the time. A worker is a loop around [`worker::attempt`].
 
 mod lane;
+mod order;
+#[cfg(test)]
+mod order_tests;
 mod outcome;
 mod pace;
 mod retry;
@@ -16,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
+pub use order::order_key;
 use scheduler::Ticket;
 pub use scheduler::{CREW_PER_WORKER, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 

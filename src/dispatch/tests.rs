@@ -1,6 +1,6 @@
 //! Runs of events: what a worker takes at a time, and that nothing is lost of what it did not get to.
 
-use std::collections::BTreeSet;
+use rangemap::RangeSet;
 
 use super::outcome::Judgement;
 use super::*;
@@ -32,8 +32,16 @@ fn with_backlog(events: Seq) -> Scheduler<()> {
     let mut scheduler = Scheduler::new(4, 1, None);
     let (subscription, target, reach) =
         (Arc::new(Subscription::new("oms", "http://127.0.0.1:9000/")), Arc::new(()), Reach::CaughtUp);
-    let start =
-        LaneStart { sub: SUB, subscription, target, reach, passed: BTreeSet::new(), parked: false, paused: None };
+    let start = LaneStart {
+        sub: SUB,
+        subscription,
+        target,
+        reach,
+        passed: RangeSet::new(),
+        parked: false,
+        ordered: Vec::new(),
+        paused: None,
+    };
     scheduler.add(start, NOW);
     let events: Vec<_> = (1..=events).map(event).collect();
     let matches = (0..u32::try_from(events.len()).unwrap()).map(|index| (index, SUB)).collect();

@@ -98,7 +98,8 @@ pub(super) fn boot<T>(
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from, &|| ());
     let begins = now.max(last_scheduled(&ledger));
-    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past).map_err(EngineError::Setup)?;
+    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past, &|sub| reader.view.ordered(sub))
+        .map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
     let (tail, barrier) = {

@@ -240,7 +240,7 @@ impl<T> Intake<T> {
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from, &*self.links.beat);
         // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
         let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
-        match plan(&ledger, &request.subscriptions, &self.running, now, &past) {
+        match plan(&ledger, &request.subscriptions, &self.running, now, &past, &|sub| self.state.view.ordered(sub)) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }

@@ -7,7 +7,7 @@ use super::messages::{LaneCommand, Routing};
 use crate::dispatch::{LaneStart, Reach, interrupted};
 use crate::model::{Filter, Seq, Start, SubId, Subscription, Timestamp};
 use crate::routing::{CompiledFilter, Router};
-use crate::store::{DeliveryKey, LaneState, Ledger, Record, Verdict};
+use crate::store::{DeliveryKey, LaneState, Ledger, Ordered, Record, Verdict, ViewError};
 
 /// What a set of subscriptions changes.
 pub struct Plan<T> {
@@ -36,13 +36,14 @@ fn first_seq(ledger: &Ledger, start: Start) -> Seq {
 }
 
 /// Compares what is configured with what the ledger knows. `running` are the lanes that exist already; `count_past` counts
-/// the kept events from a sequence number on that a filter takes.
+/// the kept events from a sequence number on that a filter takes; `ordered` finds the rows of a lane that are kept in order.
 pub fn plan<T>(
     ledger: &Ledger,
     wanted: &[(Arc<Subscription>, Arc<T>)],
     running: &HashSet<SubId>,
     now: Timestamp,
     count_past: &dyn Fn(&CompiledFilter, Seq) -> Result<u64, String>,
+    ordered: &dyn Fn(SubId) -> Result<Ordered, ViewError>,
 ) -> Result<Plan<T>, String> {
     let known: HashMap<(&str, &str), SubId> =
         ledger.lanes.iter().map(|(sub, lane)| ((lane.tenant.as_str(), lane.name.as_str()), *sub)).collect();
@@ -77,7 +78,10 @@ pub fn plan<T>(
         plan.lanes.push(if running.contains(&sub) {
             LaneCommand::Reconfigure { sub, subscription: subscription.clone(), target: target.clone() }
         } else {
-            let start = lane_start(ledger, sub, lane, from_seq, subscription, target);
+            let mut start = lane_start(ledger, sub, lane, from_seq, subscription, target);
+            if start.parked && subscription.order_by.is_some() {
+                start.ordered = ordered(sub).map_err(|error| error.to_string())?;
+            }
             LaneCommand::Add(Box::new(start))
         });
         configured.insert(sub);
@@ -104,7 +108,8 @@ fn lane_start<T>(
 ) -> LaneStart<T> {
     let from = lane.map_or(from_seq, |lane| lane.resume_at(ledger.next_seq));
     let mut passed = lane.map(|lane| lane.passed.clone()).unwrap_or_default();
-    passed.extend(lane.iter().flat_map(|lane| lane.claimed.keys().filter(|key| key.1 == 0).map(|key| key.0)));
+    let claimed = lane.iter().flat_map(|lane| lane.claimed.keys().filter(|key| key.1 == 0));
+    passed.extend(claimed.map(|(seq, _)| *seq..seq + 1));
     LaneStart {
         sub,
         subscription: subscription.clone(),
@@ -112,6 +117,7 @@ fn lane_start<T>(
         reach: if from < ledger.next_seq { Reach::Behind(from) } else { Reach::CaughtUp },
         passed,
         parked: lane.is_some_and(|lane| lane.parked > 0),
+        ordered: Vec::new(),
         paused: lane.and_then(|lane| lane.paused.clone()),
     }
 }
@@ -129,6 +135,7 @@ pub fn settle_claims(ledger: &Ledger) -> Vec<Record> {
             base: claim.base,
             replay_of: claim.replay_of,
             facts: claim.facts,
+            from: seq,
             low,
         })
     };

@@ -29,8 +29,9 @@ pub(super) fn doubt_parked<T>(
             let is_claimed = lane.claimed.contains_key(&(key.seq, key.replay));
             let is_in_doubt = is_at_most_once || configured.is_none() && key.replay > 0;
             if row.status == ExceptionStatus::Parked && is_in_doubt && !is_claimed {
-                let (facts, low) = (row.facts, lane.low);
-                records.push(Record::Ended { key, origin: Origin::Parked, facts, end: End::Unknown, low, at: now });
+                let (facts, low, from) = (row.facts, lane.low, key.seq);
+                let (origin, end) = (Origin::Parked, End::Unknown);
+                records.push(Record::Ended { key, origin, facts, end, from, low, at: now });
             }
         }
     }

@@ -40,7 +40,7 @@ pub fn withdraw(state: &StateReader, subs: Vec<SubId>, now: Timestamp) -> Result
         for key in parked {
             let Some(row) = state.view.exception(key)? else { continue };
             let (origin, facts, end) = (Origin::Parked, row.facts, End::Cancelled);
-            records.push(Record::Ended { key, origin, facts, end, low, at: now });
+            records.push(Record::Ended { key, origin, facts, end, from: key.seq, low, at: now });
         }
     }
     Ok((records, done))

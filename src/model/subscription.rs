@@ -51,6 +51,10 @@ impl RetrySchedule {
     }
 }
 
+/// What deliveries are kept in order by: the hash of an event's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OrderKey(pub u128);
+
 /// Name of a dialect, built in or the user's own.
 pub type DialectName = String;
 
@@ -143,6 +147,8 @@ pub struct Subscription {
     pub rate_limit: Option<Rate>,
     /// `key`, or a JSON pointer into the event.
     pub order_by: Option<String>,
+    /// While deliveries of a key wait, only the newest of them is sent.
+    pub supersede: bool,
     pub start: Start,
     pub active: bool,
     pub params: BTreeMap<String, String>,
@@ -168,6 +174,7 @@ impl Subscription {
             tls: Tls::default(),
             rate_limit: None,
             order_by: None,
+            supersede: false,
             start: Start::Now,
             active: true,
             params: BTreeMap::new(),
@@ -207,6 +214,7 @@ impl fmt::Debug for Subscription {
             .field("tls", &self.tls)
             .field("rate_limit", &self.rate_limit)
             .field("order_by", &self.order_by)
+            .field("supersede", &self.supersede)
             .field("start", &self.start)
             .field("active", &self.active)
             .field("params", &self.params)

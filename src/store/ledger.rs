@@ -3,8 +3,9 @@
 //! Applying the same run of records twice from the same start gives the same ledger, and never looks at rows: that is
 //! what lets the view lag behind the journal and be replayed after a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use rangemap::RangeSet;
 use serde::{Deserialize, Serialize};
 
 use super::extents::Extents;
@@ -69,8 +70,8 @@ pub struct LaneState {
     pub eras: Vec<FilterEra>,
     /// Every delivery that waited in the log below this has been judged.
     pub low: Seq,
-    /// Judged deliveries at or above `low`.
-    pub passed: BTreeSet<Seq>,
+    /// Events at or above `low` that are judged, or are none of this lane's.
+    pub passed: RangeSet<Seq>,
     /// At-most-once deliveries that may be on their way.
     pub claimed: BTreeMap<(Seq, u32), Claim>,
     /// Pending deliveries that have a row of their own.
@@ -92,15 +93,15 @@ impl LaneState {
         if self.waiting() == 0 { next_seq } else { self.low }
     }
 
-    fn pass(&mut self, seq: Seq, low: Seq) {
-        self.passed.insert(seq);
+    fn pass(&mut self, from: Seq, seq: Seq, low: Seq) {
+        self.passed.insert(from.min(seq)..seq + 1);
         self.raise_low(low);
     }
 
     fn raise_low(&mut self, low: Seq) {
         if low > self.low {
             self.low = low;
-            self.passed = self.passed.split_off(&low);
+            self.passed.remove(0..low);
             while self.eras.len() > 1 && self.eras[1].from_seq <= low {
                 self.eras.remove(0);
             }
@@ -249,10 +250,10 @@ impl Ledger {
                 lane.claimed.remove(&(key.seq, key.replay));
                 None
             }),
-            Record::Attempted { key, origin, verdict, low, .. } => self.in_lane(key.sub, |lane| {
+            Record::Attempted { key, origin, verdict, from, low, .. } => self.in_lane(key.sub, |lane| {
                 lane.claimed.remove(&(key.seq, key.replay));
                 match origin {
-                    Origin::Log => lane.pass(key.seq, *low),
+                    Origin::Log => lane.pass(*from, key.seq, *low),
                     Origin::Parked => {
                         lane.leave(ExceptionStatus::Parked);
                         lane.raise_low(*low);
@@ -272,16 +273,16 @@ impl Ledger {
                     _ => ExceptionRow::after(record, status, due).map(|row| RowChange::Put(*key, Box::new(row))),
                 }
             }),
-            Record::Ended { key, origin, facts, end, low, at } => self.in_lane(key.sub, |lane| {
+            Record::Ended { key, origin, facts, end, from, low, at } => self.in_lane(key.sub, |lane| {
                 match origin {
-                    Origin::Log => lane.pass(key.seq, *low),
+                    Origin::Log => lane.pass(*from, key.seq, *low),
                     Origin::Parked => {
                         lane.leave(ExceptionStatus::Parked);
                         lane.raise_low(*low);
                     }
                 }
                 match end {
-                    End::Cancelled => lane.books.cancelled += 1,
+                    End::Cancelled | End::Superseded => lane.books.cancelled += 1,
                     End::Expired => lane.books.expired += 1,
                     End::Unknown => lane.books.unknown += 1,
                 }
@@ -360,7 +361,7 @@ impl LaneState {
             paused: None,
             eras: Vec::new(),
             low,
-            passed: BTreeSet::new(),
+            passed: RangeSet::new(),
             claimed: BTreeMap::new(),
             parked: 0,
             forgotten: Forgotten::default(),

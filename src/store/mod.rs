@@ -38,4 +38,4 @@ pub use record::{
 pub use recount::{Recount, RowMark};
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
-pub use view::{View, ViewError};
+pub use view::{Ordered, View, ViewError};

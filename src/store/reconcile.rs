@@ -20,7 +20,7 @@ pub(super) fn follow_rows(view: &View, ledger: &mut Ledger, dirty: &mut Dirty) -
             continue;
         };
         if key.replay == 0 && key.seq >= lane.low {
-            lane.passed.insert(key.seq);
+            lane.passed.insert(key.seq..key.seq + 1);
         }
         lane.claimed.remove(&(key.seq, key.replay));
         match row.status {

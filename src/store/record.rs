@@ -10,7 +10,9 @@ use bincode::Options;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Attempt, AttemptTrigger, Extent, Filter, Outcome, Position, SegmentId, Seq, SubId, Timestamp};
+use crate::model::{
+    Attempt, AttemptTrigger, Extent, Filter, OrderKey, Outcome, Position, SegmentId, Seq, SubId, Timestamp,
+};
 
 /// Version byte in front of every record and row.
 pub const VERSION: u8 = 1;
@@ -33,6 +35,8 @@ pub struct DeliveryFacts {
     pub seen: Timestamp,
     pub event_id: String,
     pub event_type: String,
+    /// What it is kept in order by.
+    pub order: Option<OrderKey>,
 }
 
 /// What an attempt meant for its delivery.
@@ -56,6 +60,8 @@ pub enum End {
     Expired,
     /// It may have been sent by an engine whose state is lost (at-most-once).
     Unknown,
+    /// A newer state of its key takes its place.
+    Superseded,
 }
 
 /// How a delivery came to stand where it stands before a record about it.
@@ -134,8 +140,9 @@ pub enum Record {
         key: DeliveryKey,
         claim: Claim,
     },
-    /// An attempt ended. `low`: every delivery of the subscription that waited in the log below it has been judged.
-    /// `base` and `replay_of` are carried along from the delivery's row.
+    /// An attempt ended. `low`: every delivery of the subscription that waited in the log below it has been judged. `from`:
+    /// no event from there up to this one is left for the subscription to judge, as far as it waited in the log. `base` and
+    /// `replay_of` are carried along from the delivery's row.
     Attempted {
         key: DeliveryKey,
         origin: Origin,
@@ -144,6 +151,7 @@ pub enum Record {
         verdict: Verdict,
         base: u32,
         replay_of: Option<[u8; 16]>,
+        from: Seq,
         low: Seq,
     },
     /// A delivery ended without another attempt.
@@ -152,6 +160,7 @@ pub enum Record {
         origin: Origin,
         facts: DeliveryFacts,
         end: End,
+        from: Seq,
         low: Seq,
         at: Timestamp,
     },

@@ -13,7 +13,7 @@ use super::tree::{SledTrees, Trees};
 use super::view::{Dirty, View, ViewError};
 use super::{opening, recovering};
 use crate::env::Files;
-use crate::model::Timestamp;
+use crate::model::{OrderKey, Timestamp};
 
 /// How often what is in memory is written down, and how large a journal file grows.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,8 @@ pub struct RowNotice {
     pub key: DeliveryKey,
     /// When it is due, if it is parked now.
     pub due: Option<Timestamp>,
+    /// What it is kept in order by.
+    pub order: Option<OrderKey>,
 }
 
 /// The state as others may look at it: the ledger behind a short lock, the view's rows.
@@ -270,7 +272,10 @@ pub(super) fn note(ledger: &mut Ledger, dirty: &mut Dirty, lsn: u64, record: &Re
 
 fn notice(change: RowChange) -> RowNotice {
     match change {
-        RowChange::Put(key, row) => RowNotice { key, due: (row.status == ExceptionStatus::Parked).then_some(row.due) },
-        RowChange::Delete(key) => RowNotice { key, due: None },
+        RowChange::Put(key, row) => {
+            let due = (row.status == ExceptionStatus::Parked).then_some(row.due);
+            RowNotice { key, due, order: row.facts.order }
+        }
+        RowChange::Delete(key) => RowNotice { key, due: None, order: None },
     }
 }

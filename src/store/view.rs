@@ -13,11 +13,11 @@ use std::sync::Arc;
 use super::chunk::Chunk;
 use super::extents::Extents;
 use super::ledger::{Ledger, RowChange};
-use super::record::{DeliveryKey, ExceptionRow, ExceptionStatus};
+use super::record::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus};
 use super::rows::{self, Meta, RowError, Tally};
 use super::tree::{Batch, Pair, Pairs, Tree, Trees, catch};
 use crate::env::Files;
-use crate::model::{SegmentId, SubId, Timestamp};
+use crate::model::{OrderKey, SegmentId, Seq, SubId, Timestamp};
 
 /// The view does not work. The state is not lost: it is in the journal.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,9 @@ impl ViewError {
             )
     }
 }
+
+/// Rows that are kept in order: by what, which (event and replay), and what about.
+pub type Ordered = Vec<(OrderKey, (Seq, u32), DeliveryFacts)>;
 
 /// The open view. Clones share one tree.
 #[derive(Clone)]
@@ -255,6 +258,18 @@ impl View {
         sub: SubId,
     ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
         self.0.scan(&rows::exceptions_of(sub)).map(exception)
+    }
+
+    /// The parked rows of `sub` that are kept in order.
+    pub fn ordered(&self, sub: SubId) -> Result<Ordered, ViewError> {
+        let mut found = Vec::new();
+        for row in self.exceptions(sub) {
+            let (key, row) = row?;
+            if let (ExceptionStatus::Parked, Some(order)) = (row.status, row.facts.order) {
+                found.push((order, (key.seq, key.replay), row.facts));
+            }
+        }
+        Ok(found)
     }
 
     /// The delivery with this id, if it has a row.

@@ -30,6 +30,22 @@ pub use signature::{Verdict, generate_key_pair, generate_secret};
 
 use crate::model::{DeliveryId, Event, Subscription, Timestamp};
 
+/// A JSON pointer (RFC 6901), ready to look into JSON text.
+#[derive(Clone, Debug)]
+pub struct Pointer(template::pointer::Tokens);
+
+impl Pointer {
+    /// Reads `/` and a token, any number of times; `None` on anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        template::pointer::parse(text).filter(|tokens| !tokens.is_empty()).map(Self)
+    }
+
+    /// The value's own bytes.
+    pub fn find<'a>(&self, json: &'a [u8]) -> Option<&'a [u8]> {
+        template::pointer::find(json, &self.0)
+    }
+}
+
 /// The bytes of one request, without what HTTP itself adds (Host, Content-Length).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

@@ -11,6 +11,7 @@ mod crash;
 mod deliveries;
 mod faults;
 mod layers;
+mod order;
 mod peers;
 mod reload;
 mod support;

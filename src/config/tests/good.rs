@@ -228,6 +228,17 @@ fn a_reload_says_what_it_changes() {
 }
 
 #[test]
+fn an_order_is_by_key_or_by_a_pointer_and_may_keep_only_the_newest() {
+    let one = |rest: &str| one(&format!("dialect = \"cloudevents\"\nevents = [\"**\"]\n{rest}"));
+    let plain = one("");
+    assert_eq!((plain.order_by, plain.supersede), (None, false));
+    let by_key = one("order_by = \"key\"\n");
+    assert_eq!((by_key.order_by.as_deref(), by_key.supersede), (Some("key"), false));
+    let by_id = one("order_by = \"/data/id\"\nsupersede = true\n");
+    assert_eq!((by_id.order_by.as_deref(), by_id.supersede), (Some("/data/id"), true));
+}
+
+#[test]
 fn another_text_of_a_dialect_changes_its_subscriptions() {
     let with =
         |body: &str| config(&format!("[dialect.mine]\nbody = '{body}'\n{HEAD}events = [\"**\"]\ndialect = \"mine\"\n"));

@@ -1,6 +1,6 @@
 //! What records say of a delivery.
 
-use crate::model::{Attempt, DeliveryId, Event, Exchange, Outcome, Subscription, delivery_id};
+use crate::model::{Attempt, DeliveryId, Event, Exchange, OrderKey, Outcome, Subscription, delivery_id};
 use crate::store::{Claim, DeliveryFacts};
 
 pub(super) fn id_of(event: &Event, subscription: &Subscription, replay: u32) -> DeliveryId {
@@ -8,13 +8,14 @@ pub(super) fn id_of(event: &Event, subscription: &Subscription, replay: u32) -> 
 }
 
 /// What records say of an event's delivery.
-pub(super) fn facts(event: &Event, delivery: DeliveryId) -> DeliveryFacts {
+pub(super) fn facts(event: &Event, delivery: DeliveryId, order: Option<OrderKey>) -> DeliveryFacts {
     DeliveryFacts {
         delivery: delivery.0.into_bytes(),
         position: event.position,
         seen: event.seen,
         event_id: event.id.clone(),
         event_type: event.event_type.clone(),
+        order,
     }
 }
 

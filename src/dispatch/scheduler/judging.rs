@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use super::Scheduler;
 use super::facts::facts;
+use crate::dispatch::order::{Decided, Next};
 use crate::dispatch::outcome::{Judgement, is_endpoint_trouble};
 use crate::dispatch::retry::next_attempt;
 use crate::dispatch::{Action, Done, Feed, Parked, Ran};
 use crate::model::{Event, Mode, SubId, Timestamp};
-use crate::store::{DeliveryKey, Origin, Record, RowNotice, Verdict};
+use crate::store::{DeliveryKey, End, Origin, Record, RowNotice, Verdict};
 
 /// Longest time a receiver can ask for quiet.
 const QUIET_MAX: Duration = Duration::from_secs(3600);
@@ -71,25 +72,38 @@ impl<T> Scheduler<T> {
                 }
             }
         };
-        match job.origin {
+        let from = match job.origin {
             Origin::Log => lane.settle(job.key.seq),
-            Origin::Parked => {}
-        }
+            Origin::Parked => job.key.seq,
+        };
         if job.origin == Origin::Log && verdict != Verdict::Delivered {
             lane.retrying.insert((job.key.seq, job.key.replay));
         }
         let gone = judgement == Judgement::Gone && lane.paused.is_none() && !lane.pausing;
         let low = lane.low(self.tail);
+        let row = (job.key.seq, job.key.replay);
+        let order = lane.order_of(row);
+        let facts = facts(&job.event, job.delivery, order);
+        let mut overtaken = None;
+        if let (Verdict::Retry { .. }, Some(of), Some(order)) = (verdict, order, &mut lane.order) {
+            order.park(of, row, &facts);
+            overtaken = order.overtaken(row);
+        }
         let mut records = vec![Record::Attempted {
             key: job.key,
             origin: job.origin,
-            facts: facts(&job.event, job.delivery),
+            facts,
             attempt,
             verdict,
             base: job.base,
             replay_of: job.replay_of,
+            from,
             low,
         }];
+        if let Some(facts) = overtaken {
+            let (key, end) = (job.key, End::Superseded);
+            records.push(Record::Ended { key, origin: Origin::Parked, facts: *facts, end, from, low, at: now });
+        }
         if gone {
             let reason = "the receiver answered 410 Gone: it does not want these events any more".to_owned();
             records.push(Record::Paused { sub, reason: reason.clone(), at: now });
@@ -97,11 +111,37 @@ impl<T> Scheduler<T> {
             lane.pausing = true;
             lane.give_back();
             self.commits += 1;
+            self.decided += 1;
             self.actions.push(Action::Pause { sub, reason, records });
         } else {
             self.commit(records, None);
         }
+        self.settle_later(job.key);
         self.wake(sub);
+    }
+
+    /// What was decided about a delivery in hand, last of all, lets the next of its key go once it is durable.
+    pub(super) fn settle_later(&mut self, key: DeliveryKey) {
+        let row = (key.seq, key.replay);
+        if let Some(order) = self.lanes.get(&key.sub).and_then(|lane| lane.order_of(row)) {
+            self.settling.push_back((self.decided, key.sub, order, Decided::InHand(row)));
+        }
+    }
+
+    /// Keys go on whose decisions have become durable.
+    pub(super) fn settle(&mut self) {
+        let durable = self.decided - self.commits as u64;
+        while let Some((_, sub, key, what)) = self.settling.front().copied().filter(|(decided, ..)| *decided <= durable)
+        {
+            self.settling.pop_front();
+            if let Some(lane) = self.lanes.get_mut(&sub)
+                && let Some(order) = &mut lane.order
+            {
+                let next = order.settle(key, what);
+                lane.follow(next);
+            }
+            self.wake(sub);
+        }
     }
 
     pub(super) fn due_read(&mut self, sub: SubId, rows: Vec<Parked>, next_due: Option<Timestamp>) {
@@ -115,9 +155,16 @@ impl<T> Scheduler<T> {
 
     pub(super) fn notice(&mut self, notice: RowNotice) {
         let Some(lane) = self.lanes.get_mut(&notice.key.sub) else { return };
-        lane.row_changed((notice.key.seq, notice.key.replay), notice.due);
-        if notice.due.is_some() {
-            self.wake(notice.key.sub);
+        let row = (notice.key.seq, notice.key.replay);
+        lane.row_changed(row, notice.due);
+        match (&mut lane.order, notice.due, notice.order) {
+            (Some(order), Some(_), Some(key)) => order.note(key, row),
+            (Some(order), None, _) => {
+                let next = order.gone(row).map_or(Next::Nothing, |key| order.next(key));
+                lane.follow(next);
+            }
+            _ => {}
         }
+        self.wake(notice.key.sub);
     }
 }

@@ -8,16 +8,19 @@ mod starting;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use rangemap::RangeSet;
+
 use crew::Crew;
 pub use crew::{CREW_PER_WORKER, Ticket};
 pub use facts::interrupted;
 use starting::Turn;
 
 use super::lane::{Lane, Reach};
+use super::order::Decided;
 use super::pace::Standing;
 use super::{Action, Input, Job};
-use crate::model::{Seq, SubId, Subscription, Timestamp};
-use crate::store::{Barrier, DeliveryKey, Record};
+use crate::model::{OrderKey, Seq, SubId, Subscription, Timestamp};
+use crate::store::{Barrier, DeliveryKey, Ordered, Record};
 
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
@@ -29,8 +32,10 @@ pub struct LaneStart<T> {
     pub subscription: Arc<Subscription>,
     pub target: Arc<T>,
     pub reach: Reach,
-    pub passed: BTreeSet<Seq>,
+    pub passed: RangeSet<Seq>,
     pub parked: bool,
+    /// Rows that are kept in order.
+    pub ordered: Ordered,
     pub paused: Option<String>,
 }
 
@@ -60,6 +65,10 @@ pub struct Scheduler<T> {
     /// Deliveries that workers were given and have not told of.
     in_hand: usize,
     commits: usize,
+    /// Commits asked for so far; they become durable in this order.
+    decided: u64,
+    /// What lets the next of a key go as soon as so many commits are durable.
+    settling: VecDeque<(u64, SubId, OrderKey, Decided)>,
     barrier: Option<Barrier>,
     draining: bool,
     actions: Vec<Action<T>>,
@@ -78,6 +87,8 @@ impl<T> Scheduler<T> {
             stalled: Default::default(),
             in_hand: 0,
             commits: 0,
+            decided: 0,
+            settling: VecDeque::new(),
             barrier,
             draining: false,
             actions: Vec::new(),
@@ -86,7 +97,10 @@ impl<T> Scheduler<T> {
 
     /// Adds a lane.
     pub fn add(&mut self, start: LaneStart<T>, now: Timestamp) {
-        let mut lane = Lane::new(start.subscription, start.target, start.reach, start.passed, now);
+        let mut lane = Lane::new(start.subscription, start.target, start.reach, self.tail, start.passed, now);
+        if let Some(order) = &mut lane.order {
+            start.ordered.iter().for_each(|(key, row, facts)| order.park(*key, *row, facts));
+        }
         lane.held = !lane.subscription.active;
         lane.paused = start.paused;
         lane.next_due = start.parked.then_some(Timestamp(i64::MIN));
@@ -104,6 +118,9 @@ impl<T> Scheduler<T> {
             }
             lane.subscription = subscription;
             lane.target = target;
+            if lane.renew_order() {
+                self.settling.retain(|(_, of, ..)| *of != sub);
+            }
         }
         self.wake(sub);
     }
@@ -205,6 +222,7 @@ impl<T> Scheduler<T> {
             Input::Committed { notices, commits } => {
                 self.commits -= commits.min(self.commits);
                 notices.into_iter().for_each(|notice| self.notice(notice));
+                self.settle();
             }
         }
     }
@@ -258,6 +276,7 @@ impl<T> Scheduler<T> {
 
     fn commit(&mut self, records: Vec<Record>, then: Option<Job<T>>) {
         self.commits += 1;
+        self.decided += 1;
         self.actions.push(Action::Commit(records, then));
     }
 }

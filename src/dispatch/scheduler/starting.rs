@@ -3,6 +3,7 @@
 use super::Scheduler;
 use super::facts::{facts, id_of};
 use crate::dispatch::lane::Lane;
+use crate::dispatch::order::{Decided, Order, Skipped};
 use crate::dispatch::pace::{Admission, Kind, Standing};
 use crate::dispatch::{Action, Job, Parked};
 use crate::model::{AttemptTrigger, DeliveryId, Event, SubId, Timestamp};
@@ -35,6 +36,7 @@ impl<T> Scheduler<T> {
         if let Some(due) = lane.next_due
             && !lane.reading_due
             && lane.due.is_empty()
+            && !lane.order.as_ref().is_some_and(Order::is_full_of_rows)
         {
             if due <= now {
                 lane.reading_due = true;
@@ -70,19 +72,20 @@ impl<T> Scheduler<T> {
 
     fn start_first(&mut self, sub: SubId, standing: Standing, now: Timestamp) {
         let room = self.room();
+        let taken = self.lanes.get_mut(&sub).and_then(|lane| lane.take(|_| true));
+        let Some(event) = taken else { return self.write_down(sub, now) };
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
-        let Some(event) = lane.take() else { return };
         let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
         let at_most_once = lane.at_most_once();
         let is_in_doubt =
             |event: &Event| at_most_once && self.barrier.as_ref().is_some_and(|barrier| barrier.covers(event.position));
         if is_in_doubt(&event) {
-            lane.settle(event.seq);
-            let facts = facts(&event, id_of(&event, &lane.subscription, 0));
+            let from = lane.settle(event.seq);
+            let facts = facts(&event, id_of(&event, &lane.subscription, 0), lane.order_of((event.seq, 0)));
             let low = lane.low(self.tail);
-            let record = Record::Ended { key, origin: Origin::Log, facts, end: End::Unknown, low, at: now };
-            self.commit(vec![record], None);
-            return;
+            let record = Record::Ended { key, origin: Origin::Log, facts, end: End::Unknown, from, low, at: now };
+            self.end(record, key);
+            return self.write_down(sub, now);
         }
         let delivery = id_of(&event, &lane.subscription, 0);
         let more = lane.take_more(room, |event| !is_in_doubt(event));
@@ -101,6 +104,44 @@ impl<T> Scheduler<T> {
             more,
         };
         self.dispatch(job, now);
+        self.write_down(sub, now);
+    }
+
+    /// A delivery in hand ends without an attempt.
+    fn end(&mut self, record: Record, key: DeliveryKey) {
+        self.commit(vec![record], None);
+        self.settle_later(key);
+    }
+
+    /// Writes down what the order of a lane found pointless.
+    pub(super) fn write_down(&mut self, sub: SubId, now: Timestamp) {
+        let tail = self.tail;
+        let Some(lane) = self.lanes.get_mut(&sub) else { return };
+        let mut records = Vec::new();
+        let mut keys = Vec::new();
+        for skipped in std::mem::take(&mut lane.skipped) {
+            let (row, origin, facts, from) = match skipped {
+                Skipped::Event(event) => {
+                    let order = lane.order.as_ref().and_then(|order| order.key(&event));
+                    let from = lane.settle(event.seq);
+                    let facts = facts(&event, id_of(&event, &lane.subscription, 0), order);
+                    ((event.seq, 0), Origin::Log, facts, from)
+                }
+                Skipped::Row(row, facts) => {
+                    lane.retrying.insert(row);
+                    (row, Origin::Parked, *facts, row.0)
+                }
+            };
+            keys.extend(facts.order);
+            let key = DeliveryKey { sub, seq: row.0, replay: row.1 };
+            let low = lane.low(tail);
+            records.push(Record::Ended { key, origin, facts, end: End::Superseded, from, low, at: now });
+        }
+        if !records.is_empty() {
+            self.commit(records, None);
+            let decided = self.decided;
+            self.settling.extend(keys.into_iter().map(|key| (decided, sub, key, Decided::Skip)));
+        }
     }
 
     fn start_due(&mut self, sub: SubId, standing: Standing, now: Timestamp) {
@@ -109,11 +150,10 @@ impl<T> Scheduler<T> {
         // An event that is no longer kept, or one that was tried before its subscription became at-most-once.
         let sendable = event.filter(|_| !lane.at_most_once() || row.attempts <= row.base);
         let Some(event) = sendable else {
-            let low = lane.low(self.tail);
+            let (from, low) = (key.seq, lane.low(self.tail));
             let record =
-                Record::Ended { key, origin: Origin::Parked, facts: row.facts, end: End::Expired, low, at: now };
-            self.commit(vec![record], None);
-            return;
+                Record::Ended { key, origin: Origin::Parked, facts: row.facts, end: End::Expired, from, low, at: now };
+            return self.end(record, key);
         };
         let manual = row.base > 0 && row.attempts == row.base || row.replay_of.is_some() && row.attempts == 0;
         let job = Job {
@@ -141,7 +181,7 @@ impl<T> Scheduler<T> {
             // One commit serves the whole run; what the worker does not get to is released.
             let first = Claim {
                 origin: job.origin,
-                facts: facts(&job.event, job.delivery),
+                facts: facts(&job.event, job.delivery, lane.order_of((job.key.seq, job.key.replay))),
                 number: job.number,
                 trigger: job.trigger,
                 base: job.base,
@@ -153,7 +193,7 @@ impl<T> Scheduler<T> {
                 key: DeliveryKey { sub: job.key.sub, seq: event.seq, replay: 0 },
                 claim: Claim {
                     origin: Origin::Log,
-                    facts: facts(event, id_of(event, &job.subscription, 0)),
+                    facts: facts(event, id_of(event, &job.subscription, 0), lane.order_of((event.seq, 0))),
                     number: 1,
                     trigger: AttemptTrigger::First,
                     base: 0,

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use rangemap::RangeSet;
+
 use super::Snapshot;
 use super::differences::Differences;
-use crate::model::SubId;
+use crate::model::{Seq, SubId};
 use crate::store::{DeliveryKey, ExceptionStatus, LaneState, Ledger, Recount, RowMark};
 
 /// Compares what `recount` found with the state. Where the journal lacks records only that is said: nothing follows from
@@ -75,7 +77,11 @@ fn lane(journal: &LaneState, state: &LaneState, differences: &mut Differences) {
     expect("attempts did not succeed", journal.counters.error_count, state.counters.error_count);
     expect("is the first event not yet judged", journal.low, state.low);
     if journal.passed != state.passed {
-        let odd: Vec<_> = journal.passed.symmetric_difference(&state.passed).take(3).map(u64::to_string).collect();
+        let only = |one: &RangeSet<Seq>, other: &RangeSet<Seq>| {
+            let ranges = one.iter().filter(|range| !other.contains(&range.start) || !other.contains(&(range.end - 1)));
+            ranges.take(2).map(|range| range.start.to_string()).collect::<Vec<_>>()
+        };
+        let odd = [only(&journal.passed, &state.passed), only(&state.passed, &journal.passed)].concat();
         differences.add(format!("{who}: the events judged ahead of others are not these: {}", odd.join(", ")));
     }
     if journal.claimed != state.claimed {

@@ -205,6 +205,7 @@ fn waiting(
                 seen: event.seen,
                 event_id: event.id.clone(),
                 event_type: event.event_type.clone(),
+                order: None,
             };
             found.push((DeliveryKey { sub: *sub, seq: event.seq, replay: 0 }, subscription.clone(), facts));
         }
@@ -271,9 +272,9 @@ fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError
 }
 
 /// The status of a delivery that ended without another attempt.
-fn status_at(end: End) -> DeliveryStatus {
+pub(super) fn status_at(end: End) -> DeliveryStatus {
     match end {
-        End::Cancelled => DeliveryStatus::Cancelled,
+        End::Cancelled | End::Superseded => DeliveryStatus::Cancelled,
         End::Expired => DeliveryStatus::Expired,
         End::Unknown => DeliveryStatus::Unknown,
     }
@@ -325,6 +326,9 @@ fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
             format!("It will be tried again at {}.", row.due)
         }
         (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
+        (DeliveryStatus::Cancelled, _) => {
+            "Its subscription was removed, or a newer state of its key took its place.".to_owned()
+        }
         (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
         (DeliveryStatus::Unknown, _) => {
             "The receiver may have it, so this at-most-once delivery is not sent again by itself.".to_owned()

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
+use super::deliveries::status_at;
 use super::internal;
 use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 use crate::admin::{ControlError, PageRequest};
@@ -178,19 +179,35 @@ fn took(shared: &Shared, sub: SubId, event: &Event) -> Result<bool, ControlError
 fn delivery_of(shared: &Shared, sub: SubId, event: &Event) -> Result<Option<DeliveryRef>, ControlError> {
     let key = DeliveryKey { sub, seq: event.seq, replay: 0 };
     let row = shared.state.view.exception(key).map_err(internal)?;
-    let ledger = shared.state.ledger();
-    let Some(lane) = ledger.lanes.get(&sub) else { return Ok(None) };
+    let (id, is_judged) = {
+        let ledger = shared.state.ledger();
+        let Some(lane) = ledger.lanes.get(&sub) else { return Ok(None) };
+        let id = delivery_id(event.position, &lane.tenant, &lane.name, 0).to_string();
+        (id, event.seq < lane.resume_at(ledger.next_seq) || lane.passed.contains(&event.seq))
+    };
     let status = match row.map(|row| row.status) {
         Some(ExceptionStatus::Parked) => DeliveryStatus::Pending,
         Some(ExceptionStatus::Failed) => DeliveryStatus::Failed,
         Some(ExceptionStatus::Unknown) => DeliveryStatus::Unknown,
-        _ if event.seq < lane.resume_at(ledger.next_seq) || lane.passed.contains(&event.seq) => {
-            DeliveryStatus::Delivered
-        }
+        _ if is_judged => last_status(shared, key)?,
         _ => DeliveryStatus::Pending,
     };
-    let id = delivery_id(event.position, &lane.tenant, &lane.name, 0).to_string();
     Ok(Some(DeliveryRef { id, status }))
+}
+
+/// How a delivery without a row ended: delivered, unless the history knows of another end.
+fn last_status(shared: &Shared, wanted: DeliveryKey) -> Result<DeliveryStatus, ControlError> {
+    let mut status = DeliveryStatus::Delivered;
+    let history = shared.state.history(u64::MAX, |_, record| match record {
+        Record::Ended { key, end, .. } if key == wanted => {
+            status = status_at(end);
+            ControlFlow::Break(())
+        }
+        Record::Attempted { key, .. } if key == wanted => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    history.map_err(internal)?;
+    Ok(status)
 }
 
 pub fn show(shared: &Shared, id: &str) -> Result<EventDetail, ControlError> {

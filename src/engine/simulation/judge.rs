@@ -32,6 +32,8 @@ pub struct Line {
 #[derive(Clone, Debug)]
 pub struct LaneRules {
     pub at_most_once: bool,
+    /// From this event on, deliveries of a key come in the order of the log.
+    pub ordered_from: Option<Seq>,
     pub waits: Vec<Duration>,
 }
 
@@ -54,6 +56,10 @@ pub struct Judge {
     deliveries: HashMap<(usize, String), Vec<u128>>,
     /// At-most-once deliveries that people asked to be made again.
     pub replays: HashMap<(usize, String), u32>,
+    /// The newest event of each key that a lane was sent.
+    newest: HashMap<(usize, String), Seq>,
+    /// Deliveries that people asked to be tried again.
+    pub asked: HashSet<u128>,
     /// Deliveries whose schedule somebody began anew.
     retriggered: HashSet<u128>,
     transmissions: usize,
@@ -105,6 +111,19 @@ impl Judge {
             return Err(format!("{what}: {} deliveries with ids of their own, {allowed} are right", known.len()));
         }
         let rules = &self.rules[*lane];
+        let is_asked_for = self.asked.contains(delivery) || self.replays.contains_key(&key);
+        if rules.ordered_from.is_some_and(|from| event.seq >= from)
+            && let Some(of) = &event.key
+        {
+            let newest = self.newest.entry((*lane, of.clone())).or_default();
+            if event.seq < *newest && !is_asked_for {
+                return Err(format!(
+                    "{what} was sent after number {newest} of the same key, and is number {}",
+                    event.seq
+                ));
+            }
+            *newest = event.seq.max(*newest);
+        }
         let sent = self.sent.entry(*delivery).or_default();
         (sent.lane, sent.event) = (*lane, event.id.clone());
         if rules.at_most_once && !sent.attempts.is_empty() {
@@ -185,6 +204,10 @@ impl Judge {
                     }
                 }
                 Record::Ended { end: End::Cancelled, .. } => self.reach("cancelled"),
+                Record::Ended { key, facts, end: End::Superseded, .. } => {
+                    self.reach("superseded");
+                    self.check_superseded(&facts.event_id, key.seq)?;
+                }
                 Record::Withdrawn { .. } => self.reach("withdrawn"),
                 Record::Forgotten { .. } => self.reach("forgotten with the history"),
                 Record::Ended { .. } => self.reach("ended without an attempt"),
@@ -201,6 +224,23 @@ impl Judge {
             }
         }
         Ok(())
+    }
+
+    /// The place of a delivery is taken by a newer state of its key, and by nothing else.
+    fn check_superseded(&self, event: &str, seq: Seq) -> Result<(), String> {
+        let key_of = |line: &Line| line.text.split("\"key\":\"").nth(1).map(|rest| rest[..2].to_owned());
+        let own = self.lines.get(event).and_then(key_of);
+        let is_newer = |line: &&Line| line.seq > seq && line.taken > 0 && key_of(line) == own;
+        match self.lines.values().find(is_newer) {
+            Some(_) => Ok(()),
+            None => Err(format!("event {event} was skipped, and there is no newer one of its key")),
+        }
+    }
+
+    /// A lane's order changes: what it promises holds from the event `from` on.
+    pub fn reordered(&mut self, lane: usize, from: Option<Seq>) {
+        self.rules[lane].ordered_from = from;
+        self.newest.retain(|(of, _), _| *of != lane);
     }
 
     /// No line was ever taken in (or all of it was forgotten).
@@ -247,6 +287,7 @@ impl Judge {
     /// removed is not.
     pub fn forgot(&mut self, disk: &Disk) {
         self.amnesia = true;
+        self.newest.clear();
         self.about_to_take.clear();
         for line in self.lines.values_mut() {
             (line.taken, line.takers) = (0, 0);

@@ -24,7 +24,7 @@ use crate::engine::schedule::{Outbox, apply_lanes};
 use crate::env::{Clock, Files, SteadyTime};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Next};
 use crate::model::{Event, Mode, Position, Seq, SubId, Subscription, Timestamp};
-use crate::store::{Limits, Opened, Record, State};
+use crate::store::{End, Limits, Opened, Record, State};
 
 pub type Wanted = Vec<(Arc<Subscription>, Arc<SimTarget>)>;
 
@@ -270,6 +270,10 @@ impl Machine {
         for action in actions {
             if let Action::Send(job) | Action::Commit(_, Some(job)) = &action {
                 self.may_start(job)?;
+            }
+            if let Action::Commit(records, _) = &action {
+                let skipped = records.iter().filter(|each| matches!(each, Record::Ended { end: End::Superseded, .. }));
+                self.ending.extend(skipped.cloned());
             }
             match action {
                 Action::Send(job) => self.jobs.push_back(job),

@@ -43,10 +43,12 @@ pub enum Mistake {
     ReleasedTooSoon,
     /// Pausing does not stop what waits.
     PauseIgnored,
+    /// Deliveries of a key do not wait for each other.
+    OrderIgnored,
 }
 
 impl Mistake {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::SpoolNotSynced,
         Self::JournalNotSynced,
         Self::DirectoriesNotSynced,
@@ -67,6 +69,7 @@ impl Mistake {
         Self::WallClockDues,
         Self::ReleasedTooSoon,
         Self::PauseIgnored,
+        Self::OrderIgnored,
     ];
 
     /// It shows in one seed of some hundreds: several kinds of trouble must come together.

@@ -1,20 +1,27 @@
 //! The engine's threads as steps of the world, and what people ask of the engine.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::machine::Machine;
 use super::mistakes::Mistake;
-use super::world::World;
+use super::world::{Lane, World, is_ordered};
 use crate::engine::doubt::Doubt;
 use crate::engine::intake::count_past;
 use crate::engine::lanes::plan;
 use crate::engine::messages::{LaneCommand, Then};
 use crate::env::Clock;
-use crate::model::{SubId, delivery_id};
+use crate::model::{SubId, Subscription, delivery_id};
 use crate::routing::CompiledFilter;
 use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, Record};
 
 impl World {
+    /// The lanes that take events of this type now, as bits.
+    pub fn takers(lanes: &[Lane], event_type: &str) -> u8 {
+        let takes = |lane: &Lane| lane.configured && event_type.starts_with(lane.takes);
+        lanes.iter().enumerate().filter(|(_, lane)| takes(lane)).fold(0, |bits, (index, _)| bits | 1 << index)
+    }
+
     pub fn tick(&mut self) -> Result<bool, String> {
         let lanes = std::mem::take(&mut self.lanes);
         let ticked =
@@ -125,9 +132,12 @@ impl World {
         }
     }
 
-    /// A subscription leaves the configuration, or comes back.
+    /// A subscription leaves the configuration, or comes back, or wants another order.
     pub fn reload(&mut self, random: &mut fastrand::Rng) -> Result<(), String> {
         let lane = random.usize(..self.lanes.len());
+        if is_ordered(lane, self.ground.setting, self.ground.mistake) && self.machine.is_some() && random.bool() {
+            return self.reorder(lane, random);
+        }
         let configured = self.lanes[lane].configured;
         if configured && self.lanes.iter().filter(|lane| lane.configured).count() < 3 {
             return Ok(());
@@ -135,6 +145,21 @@ impl World {
         self.lanes[lane].configured = !configured;
         self.judge.reach("reloaded");
         self.put_in_force()
+    }
+
+    fn reorder(&mut self, lane: usize, random: &mut fastrand::Rng) -> Result<(), String> {
+        let (by, supersede) = [("key", false), ("key", true), ("/data/n", false)][random.usize(..3)];
+        let before = self.lanes[lane].subscription.clone();
+        let wanted = Subscription { order_by: Some(by.to_owned()), supersede, ..(*before).clone() };
+        self.lanes[lane].subscription = Arc::new(wanted);
+        self.judge.reach("order changed");
+        self.put_in_force()?;
+        if before.order_by.as_deref() != Some(by) {
+            // What was taken in before may go as it would have gone.
+            let next_seq = self.machine.as_ref().map(|machine| machine.state.reader().ledger().next_seq);
+            self.judge.reordered(lane, next_seq.filter(|_| by == "key"));
+        }
+        Ok(())
     }
 
     /// Routes by the configuration from the next event on, once everything before is durable.
@@ -151,7 +176,9 @@ impl World {
             let ledger = machine.state.reader().ledger().clone();
             let now = machine.ages_now(ground);
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from, &|| ());
-            let plan = plan(&ledger, &wanted, &machine.running, now, &past).map_err(Doubt::bug)?;
+            let plan =
+                plan(&ledger, &wanted, &machine.running, now, &past, &|sub| machine.state.reader().view.ordered(sub))
+                    .map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;
             machine.push(plan.records, Then::Lanes(plan.lanes));
@@ -191,6 +218,7 @@ impl World {
             *self.judge.replays.entry((lane, event)).or_default() += 1;
         } else if machine.scheduler.reserve(key) {
             let again = pending(ExceptionRow { base: row.attempts, ..row });
+            self.judge.asked.insert(u128::from_be_bytes(again.facts.delivery));
             machine.push(vec![Record::Retriggered { key, row: again, was, at: now }], Then::Nothing);
         }
         Ok(())

@@ -19,7 +19,11 @@ impl World {
             let event_type = ["order.created", "bill.paid", "note.updated"][random.usize(..3)];
             let is_event = random.u8(..) > 20;
             let text = if is_event {
-                format!(r#"{{"type":"{event_type}","id":"{id}","data":{{"n":1e{}}}}}"#, self.written)
+                format!(
+                    r#"{{"type":"{event_type}","id":"{id}","key":"k{}","data":{{"n":1e{}}}}}"#,
+                    self.written % 3,
+                    self.written
+                )
             } else {
                 format!(r#"{{"bad":"{id}-""#)
             };

@@ -99,6 +99,10 @@ pub struct Setting {
     pub history_bytes: u64,
     /// Lines written at a time.
     pub burst: u32,
+    /// Whether two of the lanes keep the order per key.
+    pub ordered: bool,
+    /// Whether they send only the newest of what waits.
+    pub supersede: bool,
 }
 
 /// Draws a run of about `length` steps.
@@ -116,6 +120,8 @@ pub fn draw(seed: u64, length: usize) -> (Setting, Vec<Step>) {
         journal_file_bytes: choose(&mut random, &[400, 4000, 16 << 20]),
         history_bytes: choose(&mut random, &[0, 2000, 1 << 30]),
         burst: u32::try_from(choose(&mut random, &[1, 3, 3, 12, 70])).expect("small"),
+        ordered: !seed.is_multiple_of(3),
+        supersede: seed % 3 == 2,
     };
     let weights: Vec<(Kind, u32)> = WEIGHTS
         .into_iter()

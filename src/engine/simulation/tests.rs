@@ -32,7 +32,7 @@ fn tell(seed: u64, length: usize, mistake: Option<Mistake>, violation: &str) -> 
 }
 
 /// Every state that must have been visited for a clean run to mean anything.
-const MUST_REACH: [&str; 29] = [
+const MUST_REACH: [&str; 31] = [
     "attempt repeated after a crash",
     "cancelled",
     "claim released",
@@ -48,6 +48,7 @@ const MUST_REACH: [&str; 29] = [
     "forgotten with the history",
     "history pruned",
     "killed",
+    "order changed",
     "paused",
     "power cut",
     "reloaded",
@@ -59,6 +60,7 @@ const MUST_REACH: [&str; 29] = [
     "stopped cleanly",
     "stopped in doubt",
     "subscription removed",
+    "superseded",
     "unknown made",
     "view rebuilt",
     "withdrawn",

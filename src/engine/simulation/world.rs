@@ -26,7 +26,7 @@ pub struct Lane {
     pub target: Arc<SimTarget>,
     pub configured: bool,
     /// The first segment of the types it takes; empty for every type.
-    takes: &'static str,
+    pub takes: &'static str,
 }
 
 /// The world.
@@ -54,6 +54,11 @@ fn subscription(name: &str, pattern: &str, mode: Mode, waits_s: &[u64], max_in_f
     Subscription { filter, mode, retry, max_in_flight, ..Subscription::new(name, &format!("http://{name}.test/")) }
 }
 
+/// The first lane and the last keep the order, one of each mode.
+pub(super) fn is_ordered(lane: usize, setting: Setting, mistake: Option<Mistake>) -> bool {
+    setting.ordered && lane.is_multiple_of(3) && mistake != Some(Mistake::OrderIgnored)
+}
+
 impl World {
     pub fn new(setting: Setting, mistake: Option<Mistake>) -> Self {
         let disk = Arc::new(Disk::default());
@@ -67,7 +72,11 @@ impl World {
         .into_iter()
         .enumerate()
         .map(|(index, (name, pattern, takes, mode, waits))| Lane {
-            subscription: Arc::new(subscription(name, pattern, mode, &waits, setting.max_in_flight)),
+            subscription: Arc::new(Subscription {
+                order_by: is_ordered(index, setting, mistake).then(|| "key".to_owned()),
+                supersede: is_ordered(index, setting, mistake) && setting.supersede,
+                ..subscription(name, pattern, mode, &waits, setting.max_in_flight)
+            }),
             target: Arc::new(SimTarget(index)),
             configured: true,
             takes,
@@ -75,7 +84,9 @@ impl World {
         .collect();
         let rules = lanes
             .iter()
-            .map(|lane| LaneRules {
+            .enumerate()
+            .map(|(index, lane)| LaneRules {
+                ordered_from: is_ordered(index, setting, None).then_some(0),
                 at_most_once: at_most_once(&lane.subscription),
                 waits: lane.subscription.retry.waits.clone(),
             })
@@ -373,12 +384,6 @@ impl World {
             self.machine = None;
         }
         self.excused = false;
-    }
-
-    /// The lanes that take events of this type now, as bits.
-    pub fn takers(lanes: &[Lane], event_type: &str) -> u8 {
-        let takes = |lane: &Lane| lane.configured && event_type.starts_with(lane.takes);
-        lanes.iter().enumerate().filter(|(_, lane)| takes(lane)).fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }
 

@@ -1,0 +1,314 @@
+//! Which deliveries of a lane wait for which: those of one key go out one after the other, in the order of the log. Pure.
+//!
+//! ```text
+//!   of each key   in hand   one delivery: on its way, or its outcome is not durable yet
+//!                 rows      deliveries that were tried and are tried again
+//!                 held      events behind them: outstanding in their lane, so the log keeps them
+//! ```
+//!
+//! The next of a key is taken in hand when the outcome before it is durable, so that no crash repeats an older delivery
+//! after a newer one. What is held has no row: after a start it is read from the log again, behind the rows that are left.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Parked;
+use crate::model::{Event, OrderKey, Seq, Subscription};
+use crate::store::DeliveryFacts;
+use crate::wire::Pointer;
+
+/// Events that a lane holds behind others; with so many it looks no further until some have gone. Few in tests, so that the
+/// simulation comes to it.
+const HELD_EVENTS_MAX: usize = if cfg!(test) { 6 } else { 4096 };
+const HELD_BYTES_MAX: usize = 8 << 20;
+/// Due rows that wait for their turn, of one lane; with so many no more are read.
+const DUE_MAX: usize = if cfg!(test) { 3 } else { 1024 };
+
+/// Which delivery of a lane: the event's number, and the number of its replay.
+pub type RowKey = (Seq, u32);
+
+/// A delivery that waits for another attempt, or for its turn.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// What to say of it should a newer state take its place; only where that may happen.
+    pub facts: Option<Box<DeliveryFacts>>,
+    /// It is due, and another of its key is in hand.
+    due: Option<Box<Parked>>,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    in_hand: bool,
+    /// Skipped deliveries of which that is not durable yet: a newer state must not be sent before, or a crash brings them
+    /// back behind it.
+    skips: usize,
+    rows: BTreeMap<RowKey, Row>,
+    held: VecDeque<Arc<Event>>,
+}
+
+/// What takes the place of nothing: a delivery that a newer state of its key makes pointless.
+#[derive(Debug)]
+pub enum Skipped {
+    Event(Arc<Event>),
+    Row(RowKey, Box<DeliveryFacts>),
+}
+
+/// What became durable.
+#[derive(Clone, Copy, Debug)]
+pub enum Decided {
+    /// The outcome of the delivery in hand.
+    InHand(RowKey),
+    /// The end of one that was skipped.
+    Skip,
+}
+
+/// What is next of a key; it is in hand from now on.
+#[derive(Debug)]
+pub enum Next {
+    Event(Arc<Event>),
+    Row(Box<Parked>),
+    Nothing,
+}
+
+/// The order of one lane.
+pub struct Order {
+    by: By,
+    /// While deliveries of a key wait, only the newest of them is sent.
+    supersedes: bool,
+    turns: HashMap<OrderKey, Turn>,
+    /// The keys of rows, and of what is in hand.
+    keys: HashMap<RowKey, OrderKey>,
+    held: usize,
+    held_bytes: usize,
+    due: usize,
+}
+
+struct By {
+    text: String,
+    pointer: Option<Pointer>,
+}
+
+impl By {
+    fn of(subscription: &Subscription) -> Option<Self> {
+        let text = subscription.order_by.clone()?;
+        let pointer = Pointer::parse(&text);
+        Some(Self { text, pointer })
+    }
+
+    /// The setting is part of the hash: keys of another setting are other keys.
+    fn key(&self, event: &Event) -> Option<OrderKey> {
+        let value = match &self.pointer {
+            None => event.key.as_deref()?.as_bytes(),
+            Some(pointer) => pointer.find(&event.line)?,
+        };
+        let digest = Sha256::new().chain_update(&self.text).chain_update([0]).chain_update(value).finalize();
+        Some(OrderKey(u128::from_be_bytes(digest[..16].try_into().expect("a digest has 32 bytes"))))
+    }
+}
+
+/// The key that an event's deliveries to `subscription` are kept in order by, if there is one.
+pub fn order_key(subscription: &Subscription, event: &Event) -> Option<OrderKey> {
+    By::of(subscription)?.key(event)
+}
+
+impl Order {
+    /// The order that a subscription asks for.
+    pub fn of(subscription: &Subscription) -> Option<Self> {
+        Some(Self {
+            by: By::of(subscription)?,
+            supersedes: subscription.supersede,
+            turns: HashMap::new(),
+            keys: HashMap::new(),
+            held: 0,
+            held_bytes: 0,
+            due: 0,
+        })
+    }
+
+    /// Whether it is the order that `subscription` asks for.
+    pub fn is_of(&self, subscription: &Subscription) -> bool {
+        subscription.order_by.as_ref() == Some(&self.by.text)
+    }
+
+    pub fn set_supersedes(&mut self, supersedes: bool) {
+        self.supersedes = supersedes;
+    }
+
+    pub fn key(&self, event: &Event) -> Option<OrderKey> {
+        self.by.key(event)
+    }
+
+    /// Events held.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.held >= HELD_EVENTS_MAX || self.held_bytes >= HELD_BYTES_MAX
+    }
+
+    /// Whether no more due rows should be read.
+    pub fn is_full_of_rows(&self) -> bool {
+        self.due >= DUE_MAX
+    }
+
+    /// The next event of the log, which has this key. `true`: it may go. `is_changing`: a row's state is not in the view
+    /// yet, or it is on its way; such rows are not skipped.
+    pub fn arrive(
+        &mut self,
+        key: OrderKey,
+        event: &Arc<Event>,
+        is_changing: impl Fn(&RowKey) -> bool,
+    ) -> (bool, Vec<Skipped>) {
+        let turn = self.turns.entry(key).or_default();
+        let own = (event.seq, 0);
+        let is_first = turn.rows.keys().next().is_none_or(|row| *row > own);
+        if !turn.in_hand && turn.skips == 0 && turn.held.is_empty() && is_first {
+            turn.in_hand = true;
+            self.keys.insert(own, key);
+            return (true, Vec::new());
+        }
+        let mut skipped = Vec::new();
+        if self.supersedes {
+            self.held -= turn.held.len();
+            self.held_bytes -= turn.held.iter().map(|event| event.line.len()).sum::<usize>();
+            skipped.extend(turn.held.drain(..).map(Skipped::Event));
+            for (row, waits) in turn.rows.range_mut(..own) {
+                let is_due = waits.due.take().is_some();
+                self.due -= usize::from(is_due);
+                if is_due || !is_changing(row) {
+                    skipped.extend(waits.facts.take().map(|facts| Skipped::Row(*row, facts)));
+                }
+            }
+        }
+        turn.skips += skipped.len();
+        turn.held.push_back(event.clone());
+        self.held += 1;
+        self.held_bytes += event.line.len();
+        (false, skipped)
+    }
+
+    /// A delivery has a row and waits there.
+    pub fn park(&mut self, key: OrderKey, row: RowKey, facts: &DeliveryFacts) {
+        let kept = self.supersedes.then(|| Box::new(facts.clone()));
+        self.keys.insert(row, key);
+        let waits = self.turns.entry(key).or_default().rows.entry(row).or_default();
+        waits.facts = kept;
+        self.due -= usize::from(waits.due.take().is_some());
+    }
+
+    /// A row waits in the view.
+    pub fn note(&mut self, key: OrderKey, row: RowKey) {
+        self.keys.insert(row, key);
+        self.turns.entry(key).or_default().rows.entry(row).or_default();
+    }
+
+    /// Whether a newer state takes the place of a row that was just parked: what to say of it, then.
+    pub fn overtaken(&mut self, row: RowKey) -> Option<Box<DeliveryFacts>> {
+        let turn = self.keys.get(&row).and_then(|key| self.turns.get_mut(key))?;
+        let is_overtaken = self.supersedes && turn.held.back().is_some_and(|event| (event.seq, 0) > row);
+        turn.rows.get_mut(&row).filter(|_| is_overtaken)?.facts.take()
+    }
+
+    /// A row is gone, or waits for nothing any more. Returns its key if that has nothing in hand: the next may follow.
+    pub fn gone(&mut self, row: RowKey) -> Option<OrderKey> {
+        let key = *self.keys.get(&row)?;
+        let turn = self.turns.get_mut(&key)?;
+        if let Some(gone) = turn.rows.remove(&row) {
+            self.due -= usize::from(gone.due.is_some());
+        }
+        if turn.in_hand {
+            return None;
+        }
+        self.keys.remove(&row);
+        Some(key)
+    }
+
+    /// A row that has come due: it is handed back if it may go, and is in hand then. Otherwise it waits for its turn.
+    pub fn admit(&mut self, parked: Parked) -> Option<Parked> {
+        let Some(key) = parked.row.facts.order else { return Some(parked) };
+        let row = (parked.key.seq, parked.key.replay);
+        self.keys.insert(row, key);
+        let turn = self.turns.entry(key).or_default();
+        let is_behind = turn.held.front().is_some_and(|event| event.seq < row.0);
+        let waits = turn.rows.entry(row).or_default();
+        self.due += 1;
+        self.due -= usize::from(waits.due.replace(Box::new(parked)).is_some());
+        let is_first = turn.rows.keys().next() == Some(&row);
+        if turn.in_hand || is_behind || !is_first {
+            return None;
+        }
+        match self.next(key) {
+            Next::Row(parked) => Some(*parked),
+            Next::Event(_) | Next::Nothing => None,
+        }
+    }
+
+    /// The key of a delivery that is in hand or has a row.
+    pub fn key_of(&self, row: RowKey) -> Option<OrderKey> {
+        self.keys.get(&row).copied()
+    }
+
+    /// What was decided about a delivery is durable.
+    pub fn settle(&mut self, key: OrderKey, decided: Decided) -> Next {
+        let Some(turn) = self.turns.get_mut(&key) else { return Next::Nothing };
+        match decided {
+            Decided::InHand(row) => {
+                turn.in_hand = false;
+                if !turn.rows.contains_key(&row) {
+                    self.keys.remove(&row);
+                }
+            }
+            Decided::Skip => turn.skips = turn.skips.saturating_sub(1),
+        }
+        self.next(key)
+    }
+
+    /// Takes the next of a key in hand: the older of the first row, if that is due, and the first event held.
+    pub fn next(&mut self, key: OrderKey) -> Next {
+        let is_free = |turn: &&mut Turn| !turn.in_hand && turn.skips == 0;
+        let Some(turn) = self.turns.get_mut(&key).filter(is_free) else { return Next::Nothing };
+        let held = turn.held.front().map(|event| (event.seq, 0));
+        if let Some(mut first) = turn.rows.first_entry().filter(|first| held.is_none_or(|held| held > *first.key())) {
+            let waits = first.get_mut();
+            let Some(parked) = waits.due.take() else { return Next::Nothing };
+            waits.facts = None;
+            self.due -= 1;
+            turn.in_hand = true;
+            return Next::Row(parked);
+        }
+        let Some(event) = turn.held.pop_front() else {
+            self.turns.remove(&key);
+            return Next::Nothing;
+        };
+        self.held -= 1;
+        self.held_bytes -= event.line.len();
+        turn.in_hand = true;
+        self.keys.insert((event.seq, 0), key);
+        Next::Event(event)
+    }
+
+    /// Puts a row that was handed out back: its lane may not send.
+    pub fn put_back(&mut self, row: RowKey) {
+        if let Some(turn) = self.keys.get(&row).and_then(|key| self.turns.get_mut(key)) {
+            turn.in_hand = false;
+        }
+    }
+
+    /// Takes out the due rows that wait for their turn.
+    pub fn take_due(&mut self) -> Vec<Parked> {
+        self.due = 0;
+        let rows = self.turns.values_mut().flat_map(|turn| turn.rows.values_mut());
+        rows.filter_map(|row| row.due.take()).map(|parked| *parked).collect()
+    }
+
+    /// Takes out the events that are held, by number.
+    pub fn take_held(&mut self) -> Vec<Arc<Event>> {
+        (self.held, self.held_bytes) = (0, 0);
+        let mut held: Vec<_> = self.turns.values_mut().flat_map(|turn| turn.held.drain(..)).collect();
+        held.sort_unstable_by_key(|event| event.seq);
+        held
+    }
+}
