@@ -39,6 +39,7 @@ const PLAIN_KEYS: &[&str] = &[
     "listen",
     "socket",
     "workers",
+    "pause_failing_after",
     "scope",
     "body",
     "max_subscriptions",

@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use crate::model::{Mode, Secret};
 
 use super::codes;
@@ -23,6 +25,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const GIB: u64 = 1 << 30;
 
 pub(super) const MODES: &[(&str, Mode)] = &[("at-least-once", Mode::AtLeastOnce), ("at-most-once", Mode::AtMostOnce)];
+const PAUSE_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 pub(super) const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
 pub(super) const IN_FLIGHT_RANGE: RangeInclusive<u32> = 1..=1024;
 
@@ -107,6 +110,11 @@ pub(super) fn delivery(mut table: Table<'_>, report: &mut Report<'_>) -> Deliver
     let retry = table.take("retry").and_then(|field| presets::read(&field, report));
     let in_flight = table.take("max_in_flight").and_then(|field| field.integer(IN_FLIGHT_RANGE, report));
     let workers = table.take("workers").and_then(|field| field.integer(1..=4096, report));
+    let pause_failing_after = match table.take("pause_failing_after") {
+        None => Some(5 * DAY),
+        Some(field) if matches!(field.value, DeValue::String(text) if text == "off") => None,
+        Some(field) => field.duration(PAUSE_RANGE, report),
+    };
     let history = retention(&mut table, "history", Retention { age: 30 * DAY, size: GIB }, report);
     table.finish(report);
     DeliveryDefaults {
@@ -115,6 +123,7 @@ pub(super) fn delivery(mut table: Table<'_>, report: &mut Report<'_>) -> Deliver
         retry: retry.unwrap_or_else(|| presets::preset("default").expect("the default is one of the presets")),
         max_in_flight: in_flight.unwrap_or(16),
         workers: workers.unwrap_or(64),
+        pause_failing_after,
         history,
     }
 }

@@ -88,8 +88,10 @@ pub struct DeliveryDefaults {
     pub timeout: Duration,
     pub retry: RetrySchedule,
     pub max_in_flight: u32,
-    /// Upper bound of the thread pool.
+    /// Threads at work at a time.
     pub workers: u32,
+    /// A subscription whose attempts have all failed for so long is paused.
+    pub pause_failing_after: Option<Duration>,
     /// How long attempts are kept.
     pub history: Retention,
 }

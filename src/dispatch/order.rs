@@ -176,11 +176,10 @@ impl Order {
             self.held_bytes -= turn.held.iter().map(|event| event.line.len()).sum::<usize>();
             skipped.extend(turn.held.drain(..).map(Skipped::Event));
             for (row, waits) in turn.rows.range_mut(..own) {
-                let is_due = waits.due.take().is_some();
-                self.due -= usize::from(is_due);
-                if is_due || !is_changing(row) {
-                    skipped.extend(waits.facts.take().map(|facts| Skipped::Row(*row, facts)));
-                }
+                let is_skipped = waits.due.is_some() || !is_changing(row);
+                let Some(facts) = waits.facts.take_if(|_| is_skipped) else { continue };
+                self.due -= usize::from(waits.due.take().is_some());
+                skipped.push(Skipped::Row(*row, facts));
             }
         }
         turn.skips += skipped.len();

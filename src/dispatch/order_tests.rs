@@ -182,6 +182,18 @@ fn only_the_newest_of_what_waits_is_sent_and_not_before_the_skip_is_durable() {
 }
 
 #[test]
+fn what_somebody_wants_made_again_is_not_skipped() {
+    let mut bench = Bench::new(true);
+    bench.arrive(3);
+    bench.order.note(bench.key, (1, 0));
+    assert_eq!(bench.come_due(1), None);
+    assert_eq!(bench.arrive(4), (false, vec![]));
+    assert_eq!(bench.settle(3), Some(1));
+    bench.gone(1);
+    assert_eq!(bench.settle(1), Some(4));
+}
+
+#[test]
 fn a_failure_with_a_newer_state_behind_it_is_not_tried_again() {
     let mut bench = Bench::new(true);
     bench.arrive(1);

@@ -11,6 +11,7 @@
 //! why. If the cause may pass (a full disk, no file descriptors left), everything is taken down and built again from disk
 //! once it has; anything else ends the process.
 
+mod ailing;
 pub mod audit;
 mod boot;
 mod catchup;

@@ -1,21 +1,22 @@
 //! Housekeeping, once a second: loads the configuration again when it changed on disk, closes connections that nobody
 //! uses, and lets old history go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::ailing::ailing;
 use super::control::reload;
 use super::doubt::Doubt;
-use super::messages::{Entry, Then};
-use super::running::Shared;
+use super::messages::{Entry, LaneCommand, Then};
+use super::running::{Shared, lock};
 use super::watchdog::{BEAT, Who};
 use super::withdraw::forget;
-use crate::model::Timestamp;
-use crate::store::DeliveryKey;
+use crate::model::{SubId, Timestamp};
+use crate::store::{DeliveryKey, Record};
 
 const LOOK: Duration = BEAT;
 
@@ -78,12 +79,30 @@ fn prune(shared: &Shared, began: &mut Timestamp) -> Result<(), Doubt> {
     Ok(())
 }
 
+/// Warns of subscriptions that do nothing but fail, and pauses them in the end.
+fn look_after_the_ailing(shared: &Shared, warned: &mut BTreeSet<SubId>) {
+    let Some(after) = shared.config().delivery.pause_failing_after else { return };
+    let found = ailing(&shared.state.ledger(), after, warned);
+    let name = |sub: SubId| {
+        let configured = lock(&shared.routing).subscriptions.clone();
+        configured.get(&sub).map(|found| found.name.clone()).unwrap_or_default()
+    };
+    for (sub, warning) in found.warn {
+        tracing::warn!(subscription = name(sub), "{warning}");
+    }
+    for (sub, reason) in found.pause {
+        let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
+        let _ = shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Pause { sub, reason }]));
+    }
+}
+
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
 pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Result<(), Doubt> {
     let mut loaded = marks(shared);
     let mut last = loaded.clone();
     let mut looks = 0;
     let mut began = Timestamp(i64::MIN);
+    let mut warned = BTreeSet::new();
     loop {
         let is_wanted = match orders.recv_timeout(LOOK) {
             Ok(HouseOrder::Reload) => true,
@@ -97,6 +116,7 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Resu
         if looks % LOOKS_PER_PRUNE == 0 {
             prune(shared, &mut began)?;
         }
+        look_after_the_ailing(shared, &mut warned);
         let seen = marks(shared);
         if is_wanted || (seen != loaded && seen == last) {
             let report = reload(shared);

@@ -48,6 +48,8 @@ pub struct AttemptCounters {
     pub last_success_at: Option<Timestamp>,
     pub last_error_at: Option<Timestamp>,
     pub last_error: Option<Outcome>,
+    /// The first failure since the last success, or since somebody resumed the subscription.
+    pub failing_since: Option<Timestamp>,
 }
 
 /// How many deliveries have ended so long ago that no row tells of them.
@@ -240,6 +242,7 @@ impl Ledger {
             }),
             Record::Resumed { sub, .. } => self.in_lane(*sub, |lane| {
                 lane.paused = None;
+                lane.counters.failing_since = None;
                 None
             }),
             Record::Claimed { key, claim } => self.in_lane(key.sub, |lane| {
@@ -374,9 +377,11 @@ impl LaneState {
         let Record::Attempted { attempt, .. } = record else { return };
         if attempt.outcome == Outcome::Success {
             self.counters.success_count += 1;
+            self.counters.failing_since = None;
             self.counters.last_success_at = Some(attempt.started);
         } else {
             self.counters.error_count += 1;
+            self.counters.failing_since.get_or_insert(attempt.started);
             self.counters.last_error_at = Some(attempt.started);
             self.counters.last_error = Some(attempt.outcome);
         }

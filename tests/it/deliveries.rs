@@ -44,6 +44,27 @@ fn gone_pauses_and_says_why() {
 }
 
 #[test]
+fn nothing_but_failures_for_too_long_pauses_and_keeps_the_events() {
+    let target = receiver(&[500]);
+    let delivery = "[delivery]\npause_failing_after = \"2s\"\n";
+    let retry = format!("retry = [{}]", ["\"500ms\""; 40].join(", "));
+    let home = Home::new(&format!("{delivery}{}", subscription("a", target.addr(), &retry)));
+    let _engine = home.engine();
+    home.run(&["send", "a.b"]).expect(0);
+    until("it is paused", || home.sub("a")["state"] == "paused");
+    let reason = home.sub("a")["state_reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("every attempt since 20") && reason.contains("http_5xx"), "{reason}");
+    home.run(&["send", "a.c"]).expect(0);
+    until("both are kept", || home.sub("a")["counters"]["pending"] == 2);
+    let addr = target.addr();
+    drop(target);
+    let _mended = receiver_at(addr, &[200]);
+    home.run(&["subs", "resume", "a"]).expect(0);
+    until("both arrive", || home.sub("a")["counters"]["pending"] == 0);
+    assert_eq!(home.sub("a")["state"], "active");
+}
+
+#[test]
 fn redirects_are_failures_and_never_followed() {
     let home = Home::empty();
     let target = receiver(&[302]);
