@@ -61,6 +61,8 @@ pub struct Lane<T> {
     outstanding: BTreeMap<Seq, Seq>,
     /// Events at or above `low` that were judged before the engine started.
     passed_before: RangeSet<Seq>,
+    /// Outstanding events that another order held: they are looked at before what waits.
+    rearranged: VecDeque<Arc<Event>>,
     /// Which deliveries wait for which, if the subscription wants that.
     pub order: Option<Order>,
     /// What the order found pointless and nobody has written down yet.
@@ -108,6 +110,7 @@ impl<T> Lane<T> {
             run: 1,
             outstanding: BTreeMap::new(),
             passed_before,
+            rearranged: VecDeque::new(),
             order,
             skipped: Vec::new(),
             retrying: HashSet::new(),
@@ -182,7 +185,12 @@ impl<T> Lane<T> {
 
     /// Whether an event waits and may be looked at.
     pub fn may_start(&self) -> bool {
-        !self.returned.is_empty() || (!self.waiting.is_empty() && !self.order.as_ref().is_some_and(Order::is_full))
+        let waits = !self.waiting.is_empty() || !self.rearranged.is_empty();
+        !self.returned.is_empty() || (waits && !self.is_order_full())
+    }
+
+    fn is_order_full(&self) -> bool {
+        self.order.as_ref().is_some_and(Order::is_full)
     }
 
     /// Takes the next event to send, if it is `sendable`; it is outstanding from now on. Those whose keys are busy are held.
@@ -191,10 +199,17 @@ impl<T> Lane<T> {
             return if sendable(event) { self.returned.pop_front() } else { None };
         }
         while self.may_start() {
-            self.waiting.front().filter(|(event, _)| sendable(event))?;
-            let (event, from) = self.waiting.pop_front()?;
-            self.waiting_bytes -= event.line.len();
-            self.outstanding.insert(event.seq, from);
+            let event = match self.rearranged.front() {
+                Some(event) if !sendable(event) => return None,
+                Some(_) => self.rearranged.pop_front()?,
+                None => {
+                    self.waiting.front().filter(|(event, _)| sendable(event))?;
+                    let (event, from) = self.waiting.pop_front()?;
+                    self.waiting_bytes -= event.line.len();
+                    self.outstanding.insert(event.seq, from);
+                    event
+                }
+            };
             let Some(order) = &mut self.order else { return Some(event) };
             let Some(key) = order.key(&event) else { return Some(event) };
             let (goes, skipped) = order.arrive(key, &event, |row| self.retrying.contains(row));
@@ -236,11 +251,8 @@ impl<T> Lane<T> {
         }
         let renewed = Order::of(&self.subscription);
         let Some(mut before) = std::mem::replace(&mut self.order, renewed) else { return false };
-        for event in before.take_held().into_iter().rev() {
-            let from = self.settle(event.seq);
-            self.waiting_bytes += event.line.len();
-            self.waiting.push_front((event, from));
-        }
+        self.rearranged.extend(before.take_held());
+        self.rearranged.make_contiguous().sort_unstable_by_key(|event| event.seq);
         before.take_due().iter().for_each(|parked| self.put_back(parked));
         true
     }
@@ -267,7 +279,7 @@ impl<T> Lane<T> {
 
     /// No worker has anything of this lane.
     pub fn is_home(&self) -> bool {
-        let held = self.order.as_ref().map_or(0, Order::held);
+        let held = self.rearranged.len() + self.order.as_ref().map_or(0, Order::held);
         self.outstanding.len() == self.returned.len() + held && self.pace.in_flight() == 0
     }
 
@@ -278,7 +290,8 @@ impl<T> Lane<T> {
             return self.is_home();
         }
         let quiet = self.is_home() && self.due.is_empty();
-        let log_done = self.waiting.is_empty() && self.returned.is_empty() && self.reach == Reach::CaughtUp;
+        let examined = self.waiting.is_empty() && self.rearranged.is_empty() && self.reach == Reach::CaughtUp;
+        let log_done = self.returned.is_empty() && (examined || self.is_order_full());
         let due_done = self.next_due.is_none_or(|due| due > until) && !self.reading_due;
         quiet && due_done && (log_done || self.pace.breaker_open(now).is_some())
     }
@@ -307,7 +320,7 @@ impl<T> Lane<T> {
         }
         for parked in std::mem::take(&mut self.due) {
             if let Some(order) = &mut self.order {
-                order.put_back((parked.key.seq, parked.key.replay));
+                order.put_back(&parked);
             }
             self.put_back(&parked);
         }

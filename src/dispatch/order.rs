@@ -23,8 +23,8 @@ use crate::wire::Pointer;
 /// simulation comes to it.
 const HELD_EVENTS_MAX: usize = if cfg!(test) { 6 } else { 4096 };
 const HELD_BYTES_MAX: usize = 8 << 20;
-/// Due rows that wait for their turn, of one lane; with so many no more are read.
-const DUE_MAX: usize = if cfg!(test) { 3 } else { 1024 };
+/// Keys that wait for a retry; with so many it looks no further either.
+const ROWS_MAX: usize = if cfg!(test) { 12 } else { 16_384 };
 
 /// Which delivery of a lane: the event's number, and the number of its replay.
 pub type RowKey = (Seq, u32);
@@ -40,7 +40,7 @@ pub struct Row {
 
 #[derive(Debug, Default)]
 struct Turn {
-    in_hand: bool,
+    in_hand: Option<RowKey>,
     /// Skipped deliveries of which that is not durable yet: a newer state must not be sent before, or a crash brings them
     /// back behind it.
     skips: usize,
@@ -82,7 +82,7 @@ pub struct Order {
     keys: HashMap<RowKey, OrderKey>,
     held: usize,
     held_bytes: usize,
-    due: usize,
+    rows: usize,
 }
 
 struct By {
@@ -99,9 +99,17 @@ impl By {
 
     /// The setting is part of the hash: keys of another setting are other keys.
     fn key(&self, event: &Event) -> Option<OrderKey> {
+        let text;
         let value = match &self.pointer {
             None => event.key.as_deref()?.as_bytes(),
-            Some(pointer) => pointer.find(&event.line)?,
+            // However a text is escaped, it is the same key; of anything else the spelling counts.
+            Some(pointer) => match pointer.find(&event.line)? {
+                string @ [b'"', ..] => {
+                    text = serde_json::from_slice::<String>(string).ok()?;
+                    text.as_bytes()
+                }
+                other => other,
+            },
         };
         let digest = Sha256::new().chain_update(&self.text).chain_update([0]).chain_update(value).finalize();
         Some(OrderKey(u128::from_be_bytes(digest[..16].try_into().expect("a digest has 32 bytes"))))
@@ -123,7 +131,7 @@ impl Order {
             keys: HashMap::new(),
             held: 0,
             held_bytes: 0,
-            due: 0,
+            rows: 0,
         })
     }
 
@@ -146,12 +154,7 @@ impl Order {
     }
 
     pub fn is_full(&self) -> bool {
-        self.held >= HELD_EVENTS_MAX || self.held_bytes >= HELD_BYTES_MAX
-    }
-
-    /// Whether no more due rows should be read.
-    pub fn is_full_of_rows(&self) -> bool {
-        self.due >= DUE_MAX
+        self.held >= HELD_EVENTS_MAX || self.held_bytes >= HELD_BYTES_MAX || self.rows >= ROWS_MAX
     }
 
     /// The next event of the log, which has this key. `true`: it may go. `is_changing`: a row's state is not in the view
@@ -165,8 +168,8 @@ impl Order {
         let turn = self.turns.entry(key).or_default();
         let own = (event.seq, 0);
         let is_first = turn.rows.keys().next().is_none_or(|row| *row > own);
-        if !turn.in_hand && turn.skips == 0 && turn.held.is_empty() && is_first {
-            turn.in_hand = true;
+        if turn.in_hand.is_none() && turn.skips == 0 && turn.held.is_empty() && is_first {
+            turn.in_hand = Some(own);
             self.keys.insert(own, key);
             return (true, Vec::new());
         }
@@ -178,7 +181,7 @@ impl Order {
             for (row, waits) in turn.rows.range_mut(..own) {
                 let is_skipped = waits.due.is_some() || !is_changing(row);
                 let Some(facts) = waits.facts.take_if(|_| is_skipped) else { continue };
-                self.due -= usize::from(waits.due.take().is_some());
+                waits.due = None;
                 skipped.push(Skipped::Row(*row, facts));
             }
         }
@@ -192,51 +195,57 @@ impl Order {
     /// A delivery has a row and waits there.
     pub fn park(&mut self, key: OrderKey, row: RowKey, facts: &DeliveryFacts) {
         let kept = self.supersedes.then(|| Box::new(facts.clone()));
+        *self.row(key, row) = Row { facts: kept, due: None };
+    }
+
+    fn row(&mut self, key: OrderKey, row: RowKey) -> &mut Row {
         self.keys.insert(row, key);
-        let waits = self.turns.entry(key).or_default().rows.entry(row).or_default();
-        waits.facts = kept;
-        self.due -= usize::from(waits.due.take().is_some());
+        let rows = &mut self.turns.entry(key).or_default().rows;
+        self.rows += usize::from(!rows.contains_key(&row));
+        rows.entry(row).or_default()
     }
 
     /// A row waits in the view.
     pub fn note(&mut self, key: OrderKey, row: RowKey) {
-        self.keys.insert(row, key);
-        self.turns.entry(key).or_default().rows.entry(row).or_default();
+        self.row(key, row);
     }
 
-    /// Whether a newer state takes the place of a row that was just parked: what to say of it, then.
+    /// Whether a newer state takes the place of a row that waits: what to say of it, then.
     pub fn overtaken(&mut self, row: RowKey) -> Option<Box<DeliveryFacts>> {
         let turn = self.keys.get(&row).and_then(|key| self.turns.get_mut(key))?;
         let is_overtaken = self.supersedes && turn.held.back().is_some_and(|event| (event.seq, 0) > row);
         turn.rows.get_mut(&row).filter(|_| is_overtaken)?.facts.take()
     }
 
+    /// As [`overtaken`](Self::overtaken), of a row whose own commit is durable: the key waits until the skip is.
+    pub fn overtaken_later(&mut self, row: RowKey) -> Option<Skipped> {
+        let facts = self.overtaken(row)?;
+        if let Some(turn) = self.keys.get(&row).and_then(|key| self.turns.get_mut(key)) {
+            turn.skips += 1;
+        }
+        Some(Skipped::Row(row, facts))
+    }
+
     /// A row is gone, or waits for nothing any more. Returns its key if that has nothing in hand: the next may follow.
     pub fn gone(&mut self, row: RowKey) -> Option<OrderKey> {
         let key = *self.keys.get(&row)?;
         let turn = self.turns.get_mut(&key)?;
-        if let Some(gone) = turn.rows.remove(&row) {
-            self.due -= usize::from(gone.due.is_some());
+        self.rows -= usize::from(turn.rows.remove(&row).is_some());
+        if turn.in_hand != Some(row) {
+            self.keys.remove(&row);
         }
-        if turn.in_hand {
-            return None;
-        }
-        self.keys.remove(&row);
-        Some(key)
+        turn.in_hand.is_none().then_some(key)
     }
 
     /// A row that has come due: it is handed back if it may go, and is in hand then. Otherwise it waits for its turn.
     pub fn admit(&mut self, parked: Parked) -> Option<Parked> {
         let Some(key) = parked.row.facts.order else { return Some(parked) };
         let row = (parked.key.seq, parked.key.replay);
-        self.keys.insert(row, key);
-        let turn = self.turns.entry(key).or_default();
+        self.row(key, row).due = Some(Box::new(parked));
+        let turn = self.turns.get(&key)?;
         let is_behind = turn.held.front().is_some_and(|event| event.seq < row.0);
-        let waits = turn.rows.entry(row).or_default();
-        self.due += 1;
-        self.due -= usize::from(waits.due.replace(Box::new(parked)).is_some());
         let is_first = turn.rows.keys().next() == Some(&row);
-        if turn.in_hand || is_behind || !is_first {
+        if turn.in_hand.is_some() || is_behind || !is_first {
             return None;
         }
         match self.next(key) {
@@ -255,7 +264,7 @@ impl Order {
         let Some(turn) = self.turns.get_mut(&key) else { return Next::Nothing };
         match decided {
             Decided::InHand(row) => {
-                turn.in_hand = false;
+                turn.in_hand = turn.in_hand.filter(|in_hand| *in_hand != row);
                 if !turn.rows.contains_key(&row) {
                     self.keys.remove(&row);
                 }
@@ -267,15 +276,14 @@ impl Order {
 
     /// Takes the next of a key in hand: the older of the first row, if that is due, and the first event held.
     pub fn next(&mut self, key: OrderKey) -> Next {
-        let is_free = |turn: &&mut Turn| !turn.in_hand && turn.skips == 0;
+        let is_free = |turn: &&mut Turn| turn.in_hand.is_none() && turn.skips == 0;
         let Some(turn) = self.turns.get_mut(&key).filter(is_free) else { return Next::Nothing };
         let held = turn.held.front().map(|event| (event.seq, 0));
         if let Some(mut first) = turn.rows.first_entry().filter(|first| held.is_none_or(|held| held > *first.key())) {
             let waits = first.get_mut();
             let Some(parked) = waits.due.take() else { return Next::Nothing };
             waits.facts = None;
-            self.due -= 1;
-            turn.in_hand = true;
+            turn.in_hand = Some((parked.key.seq, parked.key.replay));
             return Next::Row(parked);
         }
         let Some(event) = turn.held.pop_front() else {
@@ -284,21 +292,23 @@ impl Order {
         };
         self.held -= 1;
         self.held_bytes -= event.line.len();
-        turn.in_hand = true;
+        turn.in_hand = Some((event.seq, 0));
         self.keys.insert((event.seq, 0), key);
         Next::Event(event)
     }
 
     /// Puts a row that was handed out back: its lane may not send.
-    pub fn put_back(&mut self, row: RowKey) {
-        if let Some(turn) = self.keys.get(&row).and_then(|key| self.turns.get_mut(key)) {
-            turn.in_hand = false;
+    pub fn put_back(&mut self, parked: &Parked) {
+        let row = (parked.key.seq, parked.key.replay);
+        let Some(turn) = self.keys.get(&row).and_then(|key| self.turns.get_mut(key)) else { return };
+        turn.in_hand = turn.in_hand.filter(|in_hand| *in_hand != row);
+        if let Some(waits) = turn.rows.get_mut(&row).filter(|_| self.supersedes) {
+            waits.facts = Some(Box::new(parked.row.facts.clone()));
         }
     }
 
     /// Takes out the due rows that wait for their turn.
     pub fn take_due(&mut self) -> Vec<Parked> {
-        self.due = 0;
         let rows = self.turns.values_mut().flat_map(|turn| turn.rows.values_mut());
         rows.filter_map(|row| row.due.take()).map(|parked| *parked).collect()
     }

@@ -224,3 +224,32 @@ fn keys_are_texts_or_places_and_no_key_is_no_order() {
     assert_eq!(order_key(&subscription("/data/none", false), &event(1, None)), None);
     assert_eq!(order_key(&Subscription::new("s", "http://127.0.0.1/"), &event(1, Some("k"))), None);
 }
+
+#[test]
+fn another_order_and_a_pause_send_nothing_again() {
+    let mut lane = Lane::new(
+        Arc::new(subscription("key", false)),
+        Arc::new(()),
+        Reach::CaughtUp,
+        1,
+        rangemap::RangeSet::new(),
+        Timestamp(0),
+    );
+    let take = |lane: &mut Lane<()>| lane.take(|_| true).map(|event| event.seq);
+    for (seq, key) in [(1, "k"), (2, "k"), (3, "other")] {
+        lane.offer(&event(seq, Some(key)));
+    }
+    assert_eq!([take(&mut lane), take(&mut lane)], [Some(1), Some(3)], "2 is held");
+    lane.settle(3);
+    lane.subscription = Arc::new(subscription("/data/id", false));
+    assert!(lane.renew_order());
+    lane.offer(&event(4, Some("k")));
+    lane.give_back();
+    assert_eq!(lane.wants_log().map(|(from, ..)| from), Some(4), "3 was judged");
+    assert_eq!(lane.low(5), 1);
+    assert_eq!(take(&mut lane), Some(2), "what was held is still there");
+    lane.reading_log = Some(4);
+    lane.extend(vec![event(4, Some("k"))], 5, 5);
+    assert_eq!([lane.settle(1), lane.settle(2)], [1, 2]);
+    assert_eq!((take(&mut lane), take(&mut lane), lane.low(5)), (None, None, 4));
+}

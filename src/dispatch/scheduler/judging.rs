@@ -53,7 +53,9 @@ impl<T> Scheduler<T> {
         let Done { job, attempt, judgement, retry_after } = done;
         let sub = job.key.sub;
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
+        let stood = lane.pace.standing();
         lane.pace.ended(judgement == Judgement::Delivered, is_endpoint_trouble(attempt.outcome), now);
+        let stands = lane.pace.standing();
         if let Some(wait) = retry_after
             && matches!(attempt.exchange.status_code, Some(429 | 503))
         {
@@ -117,6 +119,9 @@ impl<T> Scheduler<T> {
             self.commit(records, None);
         }
         self.settle_later(job.key);
+        if stood != stands {
+            self.unstall(sub);
+        }
         self.wake(sub);
     }
 
@@ -153,18 +158,23 @@ impl<T> Scheduler<T> {
         self.wake(sub);
     }
 
-    pub(super) fn notice(&mut self, notice: RowNotice) {
+    pub(super) fn notice(&mut self, notice: RowNotice, now: Timestamp) {
         let Some(lane) = self.lanes.get_mut(&notice.key.sub) else { return };
         let row = (notice.key.seq, notice.key.replay);
         lane.row_changed(row, notice.due);
         match (&mut lane.order, notice.due, notice.order) {
-            (Some(order), Some(_), Some(key)) => order.note(key, row),
+            (Some(order), Some(_), Some(key)) => {
+                order.note(key, row);
+                // It came while the row was being written.
+                lane.skipped.extend(order.overtaken_later(row));
+            }
             (Some(order), None, _) => {
                 let next = order.gone(row).map_or(Next::Nothing, |key| order.next(key));
                 lane.follow(next);
             }
             _ => {}
         }
+        self.write_down(notice.key.sub, now);
         self.wake(notice.key.sub);
     }
 }

@@ -221,7 +221,7 @@ impl<T> Scheduler<T> {
             Input::DueRead { sub, rows, next_due } => self.due_read(sub, rows, next_due),
             Input::Committed { notices, commits } => {
                 self.commits -= commits.min(self.commits);
-                notices.into_iter().for_each(|notice| self.notice(notice));
+                notices.into_iter().for_each(|notice| self.notice(notice, now));
                 self.settle();
             }
         }
@@ -271,6 +271,16 @@ impl<T> Scheduler<T> {
     fn wake(&mut self, sub: SubId) {
         if self.lanes.contains_key(&sub) && self.queued.insert(sub) {
             self.ready.push_back(sub);
+        }
+    }
+
+    /// A lane whose endpoint stands otherwise now need not wait among those it stood with.
+    fn unstall(&mut self, sub: SubId) {
+        for lanes in &mut self.stalled {
+            if let Some(at) = lanes.iter().position(|lane| *lane == sub) {
+                lanes.remove(at);
+                self.ready.push_back(sub);
+            }
         }
     }
 

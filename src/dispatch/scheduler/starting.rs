@@ -3,7 +3,7 @@
 use super::Scheduler;
 use super::facts::{facts, id_of};
 use crate::dispatch::lane::Lane;
-use crate::dispatch::order::{Decided, Order, Skipped};
+use crate::dispatch::order::{Decided, Skipped};
 use crate::dispatch::pace::{Admission, Kind, Standing};
 use crate::dispatch::{Action, Job, Parked};
 use crate::model::{AttemptTrigger, DeliveryId, Event, SubId, Timestamp};
@@ -36,7 +36,6 @@ impl<T> Scheduler<T> {
         if let Some(due) = lane.next_due
             && !lane.reading_due
             && lane.due.is_empty()
-            && !lane.order.as_ref().is_some_and(Order::is_full_of_rows)
         {
             if due <= now {
                 lane.reading_due = true;

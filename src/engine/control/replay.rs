@@ -9,7 +9,7 @@ use crate::admin::api::ReplayRow;
 use crate::engine::messages::Then;
 use crate::engine::running::{Shared, lock};
 use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
-use crate::store::{DeliveryKey, ExceptionRow, ExceptionStatus, Record};
+use crate::store::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus, Record};
 
 fn refused(id: &str, reason: &str, message: impl Into<String>) -> ReplayRow {
     ReplayRow {
@@ -102,6 +102,7 @@ fn new_delivery(
     let mut facts = found.facts.clone();
     let replay_of = Some(facts.delivery);
     facts.delivery = id.0.into_bytes();
+    facts.order = None;
     ExceptionRow {
         status: ExceptionStatus::Parked,
         facts,
@@ -126,5 +127,7 @@ fn again(found: &Found, row: Option<ExceptionRow>, now: crate::model::Timestamp)
         replay_of: None,
         updated: now,
     });
-    ExceptionRow { status: ExceptionStatus::Parked, due: now, base: row.attempts, updated: now, ..row }
+    // What is asked for by hand goes at once and holds nothing up.
+    let facts = DeliveryFacts { order: None, ..row.facts.clone() };
+    ExceptionRow { status: ExceptionStatus::Parked, facts, due: now, base: row.attempts, updated: now, ..row }
 }

@@ -214,10 +214,12 @@ impl World {
             let replay_of = Some(row.facts.delivery);
             let mut again = pending(ExceptionRow { attempts: 0, base: 0, last: None, replay_of, ..row });
             again.facts.delivery = id.0.into_bytes();
+            again.facts.order = None;
             machine.push(vec![Record::Replayed { key, row: again, at: now }], Then::Nothing);
             *self.judge.replays.entry((lane, event)).or_default() += 1;
         } else if machine.scheduler.reserve(key) {
-            let again = pending(ExceptionRow { base: row.attempts, ..row });
+            let mut again = pending(ExceptionRow { base: row.attempts, ..row });
+            again.facts.order = None;
             self.judge.asked.insert(u128::from_be_bytes(again.facts.delivery));
             machine.push(vec![Record::Retriggered { key, row: again, was, at: now }], Then::Nothing);
         }
