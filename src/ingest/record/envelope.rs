@@ -7,10 +7,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-const FEW_KEYS: usize = 16;
+/// As many keys are compared each with each.
+pub(super) const FEW_KEYS: usize = 16;
 
 /// The raw JSON of each field the engine reads, borrowed from the line.
 #[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Envelope<'a> {
     pub(super) event_type: Option<&'a str>,
     pub(super) data: Option<&'a str>,
@@ -29,6 +31,24 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
+    pub(super) fn with_few_keys() -> Self {
+        Self { keys: Vec::with_capacity(FEW_KEYS / 2), ..Self::default() }
+    }
+
+    /// How many fields it has.
+    pub(super) fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Takes a field in.
+    pub(super) fn add(&mut self, key: impl Into<Cow<'a, str>>, value: &'a str) {
+        let key = key.into();
+        if let Some(slot) = self.slot(&key) {
+            *slot = Some(value);
+        }
+        self.keys.push(key);
+    }
+
     /// A key that occurs more than once. Few keys are quickly compared with each other; sorting keeps a line of a hundred
     /// thousand keys from costing their square.
     pub(super) fn duplicate_key(&self) -> Option<&str> {
@@ -73,13 +93,10 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut envelope = Envelope { keys: Vec::with_capacity(FEW_KEYS / 2), ..Envelope::default() };
+                let mut envelope = Envelope::with_few_keys();
                 while let Some(Key(key)) = map.next_key()? {
                     let value: &RawValue = map.next_value()?;
-                    if let Some(slot) = envelope.slot(&key) {
-                        *slot = Some(value.get());
-                    }
-                    envelope.keys.push(key);
+                    envelope.add(key, value.get());
                 }
                 Ok(envelope)
             }

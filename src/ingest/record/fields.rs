@@ -112,13 +112,22 @@ pub(super) fn time(raw: Option<&str>) -> Result<Option<String>, Rejection> {
     let Some(time) = string("time", raw)? else {
         return Ok(None);
     };
-    if !is_date_time(time.as_bytes()) || Timestamp::parse(&time).is_none() {
+    let exists = || is_any_month(time.as_bytes()) || Timestamp::parse(&time).is_some();
+    if !is_date_time(time.as_bytes()) || !exists() {
         return Err(schema(format!(
             "`time` is {:?}; write RFC 3339, as in `2026-03-12T10:00:00Z`, or leave it out",
             shortened(&time)
         )));
     }
     Ok(Some(time))
+}
+
+/// Whether a text of that shape names, in UTC, a second of a day that every month of every year has: then no calendar
+/// need be asked.
+fn is_any_month(text: &[u8]) -> bool {
+    let two = |at: usize| (text[at] - b'0') * 10 + (text[at + 1] - b'0');
+    let is_common = (1..=12).contains(&two(5)) && (1..=28).contains(&two(8)) && (19..=20).contains(&two(0));
+    text.len() == 20 && is_common && two(11) < 24 && two(14) < 60 && two(17) < 60
 }
 
 /// `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)`. The shape only: whether such a day exists is for the calendar.

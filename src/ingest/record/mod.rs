@@ -11,6 +11,7 @@
 
 mod envelope;
 mod fields;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -83,6 +84,10 @@ fn split_checksum(line: &str) -> Result<(&str, usize), Rejection> {
 
 /// Checks that `object` is one strict JSON object and picks out the envelope. `before` bytes of the line precede it.
 fn read_object(object: &str, before: usize) -> Result<Envelope<'_>, Rejection> {
+    scan::envelope(object).map_or_else(|| parser_proper(object, before), Ok)
+}
+
+fn parser_proper(object: &str, before: usize) -> Result<Envelope<'_>, Rejection> {
     if !object.starts_with('{') {
         return Err(not_an_object(object, before));
     }
