@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use rangemap::RangeSet;
 
+use super::Parked;
 use super::order::{Next, Order, RowKey, Skipped};
 use super::pace::Pace;
-use super::{Parked, RunEnd};
 use crate::model::{Event, Mode, OrderKey, Seq, Subscription, Timestamp};
 
 /// Most events a lane holds in memory.
@@ -24,8 +24,9 @@ pub const WINDOW_EVENTS: usize = 512;
 /// Most bytes of events a lane holds in memory (one event always fits).
 pub const WINDOW_BYTES: usize = 1 << 20;
 
-/// Most events a worker takes at a time.
-const RUN_EVENTS: usize = 16;
+/// Most events a worker takes at a time; fewer where a crash leaves those unknown.
+const RUN_EVENTS: usize = 128;
+const RUN_CLAIMS: usize = 32;
 
 /// What of the log a lane has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,10 +228,16 @@ impl<T> Lane<T> {
         (1..count).map_while(|_| self.take(&sendable)).collect()
     }
 
-    /// A worker came back. How far it came is what the next one gets, or more if it did all it was given.
-    pub fn ran(&mut self, end: RunEnd) {
-        self.run = if end.unsent.is_empty() { (self.run * 2).min(RUN_EVENTS) } else { end.count };
-        self.returned.extend(end.unsent);
+    /// A worker gave back what it does not get to. How far it came is what the next one gets, or more if it did all it
+    /// was given.
+    pub fn ran(&mut self, count: usize, unsent: VecDeque<Arc<Event>>, did_all: bool) {
+        if !unsent.is_empty() {
+            self.run = count.max(1);
+        }
+        if did_all {
+            self.run = (self.run * 2).min(if self.at_most_once() { RUN_CLAIMS } else { RUN_EVENTS });
+        }
+        self.returned.extend(unsent);
     }
 
     /// An event of the log was judged. Returns where it begins.

@@ -1,7 +1,7 @@
 //! Accepted events and due retries become attempts, each subscription in its own lane, and attempts become records.
 //!
 //! The [`Scheduler`] takes inputs and answers with actions; it never waits, never touches a file or a socket and never asks
-//! the time. A worker is a loop around [`worker::attempt`].
+//! the time. A worker is [`worker::run`].
 
 mod lane;
 mod order;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 pub use lane::{Lane, Reach};
 pub use order::order_key;
 use scheduler::Ticket;
-pub use scheduler::{CREW_PER_WORKER, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
+pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 
-use crate::model::{Attempt, AttemptTrigger, Event, Seq, SubId, Subscription, Timestamp, delivery_id};
+use crate::model::{Attempt, AttemptTrigger, Event, Mode, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};
 
 /// A delivery on its way to a worker.
@@ -43,25 +43,30 @@ pub struct Job<T> {
     pub trigger: AttemptTrigger,
     /// The worker's place in the crew.
     ticket: Ticket,
+    /// Connections the worker may use at a time.
+    width: u32,
     /// Events whose first attempts the same worker makes next, as long as each succeeds and all of it is quick.
     more: VecDeque<Arc<Event>>,
 }
 
 impl<T> Job<T> {
-    /// The first attempt for another event of the lane, by the same worker.
-    fn next(&self, event: Arc<Event>) -> Self {
-        Self {
-            key: DeliveryKey { sub: self.key.sub, seq: event.seq, replay: 0 },
+    /// Makes first attempts for further events of the lane, by the same worker.
+    fn to_come(&self) -> impl Fn(Arc<Event>) -> Self + use<T> {
+        let (sub, ticket, width) = (self.key.sub, self.ticket, self.width);
+        let (subscription, target) = (self.subscription.clone(), self.target.clone());
+        move |event| Self {
+            key: DeliveryKey { sub, seq: event.seq, replay: 0 },
             origin: Origin::Log,
-            delivery: delivery_id(event.position, self.subscription.tenant(), &self.subscription.name, 0),
+            delivery: delivery_id(event.position, subscription.tenant(), &subscription.name, 0),
             event,
-            subscription: self.subscription.clone(),
-            target: self.target.clone(),
+            subscription: subscription.clone(),
+            target: target.clone(),
             number: 1,
             base: 0,
             replay_of: None,
             trigger: AttemptTrigger::First,
-            ticket: self.ticket,
+            ticket,
+            width,
             more: VecDeque::new(),
         }
     }
@@ -77,20 +82,51 @@ pub struct Done<T> {
     pub retry_after: Option<std::time::Duration>,
 }
 
-/// What a worker tells of the job it was given and the events behind it. Never empty.
+/// What a worker tells of the job it was given and the events behind it.
 #[derive(Debug)]
 pub struct Ran<T> {
-    pub done: Vec<Done<T>>,
+    sub: SubId,
+    mode: Mode,
+    ticket: Ticket,
+    done: Vec<Done<T>>,
+    /// Events it does not get to.
+    unsent: VecDeque<Arc<Event>>,
+    /// Connections it needs no more.
+    freed: usize,
+    /// Attempts made, all reports together.
+    count: usize,
+    /// The endpoint is silent, and the worker waits for it.
+    waits: bool,
+    /// Some were unsent.
+    is_cut: bool,
     /// The worker is free.
-    pub end: Option<RunEnd>,
+    ended: bool,
 }
 
-/// How far a worker came.
-#[derive(Debug)]
-pub struct RunEnd {
-    /// Attempts made, all reports together.
-    pub count: usize,
-    pub unsent: VecDeque<Arc<Event>>,
+impl<T> Ran<T> {
+    fn of(job: &Job<T>) -> Self {
+        Self {
+            sub: job.key.sub,
+            mode: job.subscription.mode,
+            ticket: job.ticket,
+            done: Vec::new(),
+            unsent: VecDeque::new(),
+            freed: 0,
+            count: 0,
+            waits: false,
+            is_cut: false,
+            ended: false,
+        }
+    }
+
+    /// What there will be to tell after this.
+    fn rest(&self) -> Self {
+        Self { done: Vec::new(), unsent: VecDeque::new(), freed: 0, ..*self }
+    }
+
+    fn is_news(&self) -> bool {
+        !self.done.is_empty() || !self.unsent.is_empty() || self.freed > 0
+    }
 }
 
 /// A delivery that has a row of its own, with its event if that is still kept.

@@ -10,6 +10,8 @@ use crate::model::{Rate, Timestamp};
 
 /// Before the first success: an endpoint that does not answer holds one worker, not more.
 const INITIAL_CONCURRENCY: u32 = 1;
+/// Connections of one endpoint that one worker serves at a time: their answers come while it sends, so it rarely sleeps.
+const BREADTH_MAX: u32 = 8;
 /// Failures in a row that make an endpoint a suspect: suspects share a part of the pool.
 const SUSPECT_AFTER: u32 = 3;
 /// Failures in a row that open the breaker: many, or fewer over a longer time.
@@ -138,24 +140,38 @@ impl Pace {
         }
     }
 
-    /// A delivery goes out.
-    pub fn started(&mut self) {
-        self.in_flight += 1;
+    /// A worker begins, with this many connections.
+    pub fn started(&mut self, connections: u32) {
+        self.in_flight += connections;
         if let Some(bucket) = &mut self.bucket {
             bucket.tokens -= 1.0;
         }
     }
 
-    /// A worker came back.
-    pub fn freed(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    /// A worker has no more need of so many connections.
+    pub fn freed(&mut self, connections: usize) {
+        self.in_flight = self.in_flight.saturating_sub(u32::try_from(connections).unwrap_or(u32::MAX));
+    }
+
+    fn is_well(&self) -> bool {
+        self.failures == 0 && self.bucket.is_none()
+    }
+
+    /// Connections of one worker at most: a quarter of all, so that several workers have some.
+    fn breadth(&self) -> u32 {
+        (self.max / 4).clamp(1, BREADTH_MAX)
     }
 
     /// How many events one worker may take of this many that wait: an endpoint that is well gets them in runs, spread
     /// over all its workers.
     pub fn share(&self, waiting: usize) -> usize {
-        let is_well = self.failures == 0 && self.bucket.is_none();
-        if is_well { waiting / self.max as usize } else { 0 }
+        if self.is_well() { waiting * self.breadth() as usize / self.max as usize } else { 0 }
+    }
+
+    /// Over how many connections at a time one worker may send so many events.
+    pub fn width(&self, events: usize) -> u32 {
+        let most = if self.is_well() { self.breadth().min(self.allowed.saturating_sub(self.in_flight)) } else { 1 };
+        u32::try_from(events).unwrap_or(u32::MAX).min(most).max(1)
     }
 
     /// An outcome came in. `trouble`: the endpoint as a whole seems ill.
@@ -213,18 +229,18 @@ mod tests {
     fn concurrency_grows_with_success_and_halves_with_trouble() {
         let mut pace = Pace::new(8, None, NOW);
         for _ in 0..10 {
-            pace.started();
-            pace.freed();
+            pace.started(1);
+            pace.freed(1);
             pace.ended(true, false, NOW);
         }
         assert_eq!(pace.allowed, 8);
-        pace.started();
-        pace.freed();
+        pace.started(1);
+        pace.freed(1);
         pace.ended(false, true, NOW);
         assert_eq!(pace.allowed, 4);
         for _ in 0..5 {
-            pace.started();
-            pace.freed();
+            pace.started(1);
+            pace.freed(1);
             pace.ended(false, true, NOW);
         }
         assert_eq!(pace.allowed, 1);
@@ -235,17 +251,17 @@ mod tests {
     fn the_breaker_lets_one_probe_through_and_closes_on_success() {
         let mut pace = Pace::new(8, None, NOW);
         for _ in 0..BREAKER_AFTER {
-            pace.started();
-            pace.freed();
+            pace.started(1);
+            pace.freed(1);
             pace.ended(false, true, NOW);
         }
         let until = pace.breaker_open(NOW).expect("open");
         assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(until));
         assert_eq!(pace.admit(Kind::Retry, NOW), Admission::Run);
         assert_eq!(pace.admit(Kind::First, until), Admission::Run);
-        pace.started();
+        pace.started(1);
         assert_eq!(pace.admit(Kind::First, until), Admission::Full);
-        pace.freed();
+        pace.freed(1);
         pace.ended(true, false, until);
         assert_eq!(pace.breaker_open(until), None);
     }
@@ -255,8 +271,8 @@ mod tests {
         let mut pace = Pace::new(8, Some(Rate { count: 2, per: Duration::from_secs(1) }), NOW);
         for _ in 0..2 {
             assert_eq!(pace.admit(Kind::First, NOW), Admission::Run);
-            pace.started();
-            pace.freed();
+            pace.started(1);
+            pace.freed(1);
             pace.ended(true, false, NOW);
         }
         assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(NOW.plus(Duration::from_millis(500))));

@@ -29,7 +29,7 @@ fn event(seq: Seq) -> Arc<Event> {
 }
 
 fn with_backlog(events: Seq) -> Scheduler<()> {
-    let mut scheduler = Scheduler::new(4, 1, None);
+    let mut scheduler = Scheduler::new(CrewSize::of(4, 8), 1, None);
     let (subscription, target, reach) =
         (Arc::new(Subscription::new("oms", "http://127.0.0.1:9000/")), Arc::new(()), Reach::CaughtUp);
     let start = LaneStart {
@@ -88,10 +88,12 @@ fn done(job: Job<()>, judgement: Judgement) -> Done<()> {
 /// Lets a worker get through `count` events of the job, the last one with `judgement`.
 fn ran(mut job: Job<()>, count: usize, judgement: Judgement) -> Input<()> {
     let mut unsent = std::mem::take(&mut job.more);
-    let next: Vec<_> = unsent.drain(..count - 1).map(|event| job.next(event)).collect();
+    let next: Vec<_> = unsent.drain(..count - 1).map(job.to_come()).collect();
+    let mut ran = Ran::of(&job);
+    ran.freed = job.width as usize;
     let mut done: Vec<_> = std::iter::once(job).chain(next).map(|job| self::done(job, Judgement::Delivered)).collect();
     done.last_mut().unwrap().judgement = judgement;
-    Input::Ran(Ran { done, end: Some(RunEnd { count, unsent }) })
+    Input::Ran(Ran { done, count, is_cut: !unsent.is_empty(), unsent, ended: true, ..ran })
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_worker_gets_more_as_it_keeps_up() {
         lengths.push(count);
         scheduler.take(ran(job, count, Judgement::Delivered), NOW, 0);
     }
-    assert_eq!(lengths, [1, 2, 4, 8, 16, 16]);
+    assert_eq!(lengths, [1, 2, 4, 8, 16, 32]);
 }
 
 #[test]

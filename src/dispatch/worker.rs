@@ -1,10 +1,10 @@
-//! One attempt from job to outcome. Blocks on purpose, on a pool thread, with a deadline.
+//! Attempts from job to outcome. Blocks on purpose, on a pool thread, with a deadline.
 
 use std::time::Duration;
 
 use super::outcome;
 use super::retry::parse_retry_after;
-use super::{Done, Job, Ran, RunEnd};
+use super::{Done, Job, Ran};
 use crate::env::Clock;
 use crate::http::{Evidence, Failure, Transport};
 use crate::model::{Attempt, Exchange, Outcome, Timestamp};
@@ -23,62 +23,105 @@ pub trait Target {
 const RUN_MAX: Duration = Duration::from_millis(25);
 /// ...and tells of what it did after so long: until then, a crash repeats it.
 const REPORT_AFTER: Duration = Duration::from_millis(3);
+/// An endpoint that is silent for so long makes the worker one that waits.
+const WAITS_AFTER: Duration = Duration::from_millis(5);
 
-/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over. Reports at least
-/// once; the last report says that the worker is free.
+/// An attempt that is on its way.
+struct Flight<T> {
+    job: Job<T>,
+    started: Timestamp,
+    began: Duration,
+}
+
+/// Makes the attempt, and those for the events behind it until one does not succeed or the time is over, over as many
+/// connections at a time as the job allows. Reports at least once; the last report says that the worker is free.
 pub fn run<X, T>(mut job: Job<T>, transport: &X, clock: &dyn Clock, report: impl Fn(Ran<T>))
 where
     X: Transport,
     T: Target<Endpoint = X::Endpoint>,
 {
     let began = clock.monotonic();
-    let mut reported = began;
+    let width = job.width.max(1) as usize;
+    let mut ran = Ran::of(&job);
     let mut unsent = std::mem::take(&mut job.more);
-    let mut done = Vec::new();
-    let mut count = 0;
+    let next = job.to_come();
+    let mut job = Some(job);
+    let (mut flights, mut pending, mut found) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut goes_on, mut held, mut reported) = (true, width, began);
     loop {
-        let ended = attempt(job, transport, clock);
-        count += 1;
-        let now = clock.monotonic();
-        let goes_on = ended.judgement == outcome::Judgement::Delivered && now < began + RUN_MAX;
-        let next = if goes_on { unsent.pop_front().map(|event| ended.job.next(event)) } else { None };
-        done.push(ended);
-        let Some(next) = next else { return report(Ran { done, end: Some(RunEnd { count, unsent }) }) };
-        if now >= reported + REPORT_AFTER {
-            reported = now;
-            report(Ran { done: std::mem::take(&mut done), end: None });
+        while pending.len() < width && goes_on {
+            let Some(job) = job.take().or_else(|| unsent.pop_front().map(&next)) else { break };
+            let flight = Flight { job, started: clock.now(), began: clock.monotonic() };
+            ran.count += 1;
+            match guarded(&flight.job, || begin(&flight, transport)) {
+                Ok(way) => {
+                    pending.push(way);
+                    flights.push(flight);
+                }
+                Err(evidence) => {
+                    goes_on = false;
+                    ran.done.push(conclude(flight, evidence, clock));
+                }
+            }
         }
-        job = next;
+        if !goes_on {
+            ran.is_cut |= !unsent.is_empty();
+            ran.unsent.append(&mut unsent);
+        }
+        if pending.is_empty() {
+            ran.ended = true;
+            ran.freed += held;
+            return report(ran);
+        }
+        if !goes_on || unsent.is_empty() {
+            ran.freed += held - pending.len();
+            held = pending.len();
+        }
+        // What is to be told does not wait for an endpoint that may be silent for long.
+        let at_most = if ran.is_news() { Some(REPORT_AFTER) } else { (!ran.waits).then_some(WAITS_AFTER) };
+        transport.await_any(&mut pending, at_most, &mut found);
+        if found.is_empty() && !ran.waits {
+            (ran.waits, goes_on, reported) = (true, false, clock.monotonic());
+            let rest = ran.rest();
+            report(std::mem::replace(&mut ran, rest));
+            continue;
+        }
+        for at in found.drain(..).rev() {
+            let (flight, way) = (flights.swap_remove(at), pending.swap_remove(at));
+            let ended = guarded(&flight.job, || transport.end(flight.job.target.endpoint(), way));
+            let ended = conclude(flight, ended.unwrap_or_else(|evidence| evidence), clock);
+            goes_on &= ended.judgement == outcome::Judgement::Delivered;
+            ran.done.push(ended);
+        }
+        let now = clock.monotonic();
+        goes_on &= now < began + RUN_MAX;
+        if ran.is_news() && !pending.is_empty() && now >= reported + REPORT_AFTER {
+            reported = now;
+            let rest = ran.rest();
+            report(std::mem::replace(&mut ran, rest));
+        }
     }
 }
 
-/// Renders, signs, sends once and says what it meant. A panic inside counts as an attempt without an answer.
-pub fn attempt<X, T>(job: Job<T>, transport: &X, clock: &dyn Clock) -> Done<T>
+fn begin<X, T>(flight: &Flight<T>, transport: &X) -> X::Pending
 where
     X: Transport,
     T: Target<Endpoint = X::Endpoint>,
 {
-    let started = clock.now();
-    let began = clock.monotonic();
-    let sent = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| send(&job, transport, started)));
-    let evidence = sent.unwrap_or_else(|_| panicked(&job));
-    let elapsed = clock.monotonic().saturating_sub(began);
-    conclude(job, evidence, started, elapsed)
-}
-
-fn send<X, T>(job: &Job<T>, transport: &X, now: Timestamp) -> Evidence
-where
-    X: Transport,
-    T: Target<Endpoint = X::Endpoint>,
-{
+    let Flight { job, started, .. } = flight;
     let input = RenderInput {
         event: &job.event,
         subscription: &job.subscription,
         delivery: job.delivery,
         attempt: job.number,
-        now,
+        now: *started,
     };
-    transport.send(job.target.endpoint(), &job.target.render(&input), job.subscription.timeout)
+    transport.begin(job.target.endpoint(), &job.target.render(&input), job.subscription.timeout)
+}
+
+/// A panic inside counts as an attempt without an answer.
+fn guarded<T, R>(job: &Job<T>, act: impl FnOnce() -> R) -> Result<R, Evidence> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).map_err(|_| panicked(job))
 }
 
 /// Nobody knows how far a panicking attempt came, so bytes may have left.
@@ -89,7 +132,9 @@ fn panicked<T>(job: &Job<T>) -> Evidence {
     Evidence { result: Err(failure), request_bytes: 1, remote: None, elapsed: Duration::ZERO }
 }
 
-fn conclude<T>(job: Job<T>, evidence: Evidence, started: Timestamp, elapsed: Duration) -> Done<T> {
+fn conclude<T>(flight: Flight<T>, evidence: Evidence, clock: &dyn Clock) -> Done<T> {
+    let Flight { job, started, began } = flight;
+    let elapsed = clock.monotonic().saturating_sub(began);
     let judgement = outcome::judge(&evidence, job.subscription.mode);
     let outcome = outcome::outcome(&evidence);
     let retry_after = evidence.result.as_ref().ok().filter(|response| response.status >= 300).and_then(|response| {

@@ -10,7 +10,7 @@ use super::mend::{doubt_parked, gone_segments, write_off};
 use super::messages::Routing;
 use super::running::EngineError;
 use super::schedule::apply_lanes;
-use crate::dispatch::Scheduler;
+use crate::dispatch::{CrewSize, Scheduler};
 use crate::env::Files;
 use crate::ingest::{Ingest, IngestSettings, LogReader, Lost, Resume};
 use crate::model::{SegmentId, Subscription, Timestamp};
@@ -39,7 +39,7 @@ pub(super) fn boot<T>(
     settings: IngestSettings,
     files: Arc<dyn Files>,
     wanted: &[(Arc<Subscription>, Arc<T>)],
-    workers: usize,
+    crew: CrewSize,
     now: Timestamp,
 ) -> Result<Booted<T>, EngineError> {
     let reader = state.reader();
@@ -106,7 +106,7 @@ pub(super) fn boot<T>(
         let ledger = reader.ledger();
         (ledger.next_seq, ledger.barrier.clone())
     };
-    let mut scheduler = Scheduler::new(workers, tail, barrier);
+    let mut scheduler = Scheduler::new(crew, tail, barrier);
     apply_lanes(&mut scheduler, plan.lanes, begins);
     Ok(Booted { state, ingest, log, scheduler, routing: plan.routing, notices, begins })
 }

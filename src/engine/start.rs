@@ -22,7 +22,7 @@ use super::target::{Target, targets, transport};
 use super::watch;
 use super::watchdog::{BEAT, Pulses, Who};
 use crate::config::Config;
-use crate::dispatch::{CREW_PER_WORKER, Input, Job, worker};
+use crate::dispatch::{CrewSize, Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
 use crate::ingest::{IngestSettings, LogSettings, Watch};
 use crate::model::SubId;
@@ -104,8 +104,9 @@ impl Parts {
         report(&opened.notices);
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
-        let workers = config.delivery.workers as usize;
-        let booted = boot((state, &opened), settings, files, &wanted, workers, now)?;
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let crew = CrewSize::of(config.delivery.workers as usize, processors);
+        let booted = boot((state, &opened), settings, files, &wanted, crew, now)?;
         let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
         report(&notices[opened.notices.len()..]);
         let reader = state.reader();
@@ -155,7 +156,7 @@ impl Parts {
 
         let pool = {
             let (shared, guard) = (shared.clone(), guard.clone());
-            Arc::new(Pool::new(workers * CREW_PER_WORKER, move |job: Job<Target>| {
+            Arc::new(Pool::new(crew.all, move |job: Job<Target>| {
                 let report = |ran| {
                     let _ = shared.scheduler.send(ToScheduler::Input(Input::Ran(ran)));
                 };

@@ -19,7 +19,7 @@ use super::putaway::retain;
 use super::running::EngineError;
 use super::schedule::{Outbox, apply_lanes, at_home};
 use super::withdraw::{forget, overdue, withdraw};
-use crate::dispatch::{Action, Input, Job, Scheduler, worker};
+use crate::dispatch::{Action, CrewSize, Input, Job, Scheduler, worker};
 use crate::env::{Clock, ManualClock, OsFiles};
 use crate::http::{Evidence, Failure, Response, Transport};
 use crate::ingest::{Ingest, IngestSettings, LogReader, Producer};
@@ -63,8 +63,17 @@ pub struct Scripted {
 
 impl Transport for Scripted {
     type Endpoint = String;
+    type Pending = Evidence;
 
-    fn send(&self, subscription: &String, request: &Request, _timeout: Duration) -> Evidence {
+    fn await_any(&self, pending: &mut [Evidence], _: Option<Duration>, found: &mut Vec<usize>) {
+        found.extend(0..pending.len());
+    }
+
+    fn end(&self, _: &String, evidence: Evidence) -> Evidence {
+        evidence
+    }
+
+    fn begin(&self, subscription: &String, request: &Request, _timeout: Duration) -> Evidence {
         let scripted = self.answers.lock().unwrap().pop_front();
         let answer = scripted.unwrap_or_else(|| match &mut *self.choose.lock().unwrap() {
             Some(choose) => choose(subscription),
@@ -185,7 +194,7 @@ impl Stepped {
             .collect();
         let settings = IngestSettings { seed: 7, ..IngestSettings::new(self.root.join("spool")) };
         let Booted { state, ingest, log, scheduler, routing, notices, .. } =
-            boot((state, &opened), settings, files, &wanted, 64, now)?;
+            boot((state, &opened), settings, files, &wanted, CrewSize::of(64, 8), now)?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, jobs) = unbounded();
         let outlets = Outlets {

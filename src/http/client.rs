@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::message::{is_connection_header, is_valid_header};
 use super::network::{Network, NetworkError};
-use super::oauth::TokenSource;
+use super::oauth::{Token, TokenSource};
 use super::policy::{AddressPolicy, Origin, PolicyMode};
 use super::proxy::ProxyRules;
 use super::resolver::Resolver;
-use super::target::{Target, UrlError};
+use super::target::{Posted, Target, UrlError};
 use super::tls::TlsError;
+use super::waiting::await_any;
 use super::{Evidence, Transport};
 use crate::env::Clock;
 use crate::model::{Secret, Subscription};
@@ -103,8 +104,11 @@ impl UreqTransport {
         Ok(Endpoint { target, headers: subscription.headers.clone(), tokens })
     }
 
-    /// Closes connections that nobody used for some seconds. Sending does this in passing; call it about once a second
-    /// so that it also happens when nothing is sent.
+    fn since(&self, began: Duration) -> Duration {
+        self.network.clock.monotonic().saturating_sub(began)
+    }
+
+    /// Closes connections that nobody used for some seconds; to be called about once a second.
     pub fn close_idle(&self) {
         self.network.close_idle();
     }
@@ -128,25 +132,52 @@ fn check_headers(headers: &[(String, Secret)]) -> Result<(), EndpointError> {
     Ok(())
 }
 
+/// A request on its way to an endpoint.
+pub struct Pending {
+    began: Duration,
+    /// The evidence, if there was no access token to send it with.
+    pub(super) posted: Result<Posted, Evidence>,
+    token: Option<Arc<Token>>,
+}
+
 impl Transport for UreqTransport {
     type Endpoint = Endpoint;
+    type Pending = Pending;
 
     /// The subscription's own headers follow the request's and replace those of the same name; the access token replaces
     /// any `Authorization`.
-    fn send(&self, endpoint: &Endpoint, request: &Request, timeout: Duration) -> Evidence {
-        let Some(tokens) = &endpoint.tokens else { return endpoint.post(request, None, timeout) };
-        let started = self.network.clock.monotonic();
-        let since_start = || self.network.clock.monotonic().saturating_sub(started);
-        let token = match tokens.token(timeout) {
-            Ok(token) => token,
-            Err(failure) => {
-                return Evidence { result: Err(failure), request_bytes: 0, remote: None, elapsed: since_start() };
-            }
+    fn begin(&self, endpoint: &Endpoint, request: &Request, timeout: Duration) -> Pending {
+        let began = self.network.clock.monotonic();
+        let Some(tokens) = &endpoint.tokens else {
+            return Pending { began, posted: Ok(endpoint.begin(request, None, timeout)), token: None };
         };
-        let mut evidence = endpoint.post(request, Some(&token.header), timeout.saturating_sub(since_start()));
-        evidence.elapsed = since_start();
-        if evidence.result.as_ref().is_ok_and(|response| response.status == 401) {
-            tokens.reject(&token);
+        match tokens.token(timeout) {
+            Ok(token) => {
+                let left = timeout.saturating_sub(self.since(began));
+                Pending { began, posted: Ok(endpoint.begin(request, Some(&token.header), left)), token: Some(token) }
+            }
+            Err(failure) => {
+                let elapsed = self.since(began);
+                let evidence = Evidence { result: Err(failure), request_bytes: 0, remote: None, elapsed };
+                Pending { began, posted: Err(evidence), token: None }
+            }
+        }
+    }
+
+    fn await_any(&self, pending: &mut [Pending], at_most: Option<Duration>, found: &mut Vec<usize>) {
+        await_any(pending, at_most, &*self.network.clock, found);
+    }
+
+    fn end(&self, endpoint: &Endpoint, pending: Pending) -> Evidence {
+        let mut evidence = match pending.posted {
+            Ok(posted) => posted.end(),
+            Err(evidence) => return evidence,
+        };
+        if let (Some(tokens), Some(token)) = (&endpoint.tokens, pending.token) {
+            evidence.elapsed = self.since(pending.began);
+            if evidence.result.as_ref().is_ok_and(|response| response.status == 401) {
+                tokens.reject(&token);
+            }
         }
         evidence
     }
@@ -158,7 +189,7 @@ impl Endpoint {
         self.target.authority()
     }
 
-    fn post(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Evidence {
+    fn begin(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Posted {
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
         let is_replaced = |name: &str| {
             (authorization.is_some() && name.eq_ignore_ascii_case("authorization"))
@@ -169,6 +200,6 @@ impl Endpoint {
             .filter(|(name, _)| !is_replaced(name))
             .chain(own.filter(|(name, _)| authorization.is_none() || !name.eq_ignore_ascii_case("authorization")))
             .chain(authorization.map(|token| ("Authorization", token.expose())));
-        self.target.post(headers, &request.body, timeout)
+        self.target.begin(headers, &request.body, timeout)
     }
 }

@@ -1,7 +1,6 @@
-//! A new connection to one endpoint: name, judged addresses, TCP, proxy tunnel, TLS. ureq calls it when its pool has
-//! nothing warm. What fails here fails before the first request byte.
+//! A new connection to one endpoint: name, judged addresses, TCP, proxy tunnel, TLS. What fails here fails before the
+//! first request byte.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -10,10 +9,9 @@ use std::time::Duration;
 use crossbeam_channel::never;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use rustls_pki_types::ServerName;
-use ureq::unversioned::transport::{ConnectionDetails, Connector, ShutdownHandle};
 
 use super::Failure;
-use super::classify::{Stop, connect_failure, failure, stream_failure, tls_failure};
+use super::classify::{connect_failure, failure, stream_failure, tls_failure};
 use super::exchange::{self, Phase};
 use super::link::{Link, Stream};
 use super::network::Network;
@@ -24,13 +22,11 @@ use super::socket::Socket;
 use crate::model::Outcome;
 
 /// TLS towards one host.
-#[derive(Clone)]
 pub(super) struct Security {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
 }
 
-#[derive(Clone)]
 pub(super) struct Dialer {
     pub(super) network: Arc<Network>,
     pub(super) origin: Origin,
@@ -38,25 +34,6 @@ pub(super) struct Dialer {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) security: Option<Security>,
-}
-
-impl Connector for Dialer {
-    type Out = Link;
-
-    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Link>, ureq::Error> {
-        let (mut socket, remote, proxy) = self.dial().map_err(Stop::because)?;
-        let handle: Arc<dyn ShutdownHandle> = Arc::clone(socket.stream()) as _;
-        (details.register_shutdown)(Arc::downgrade(&handle))?;
-        if let Some(proxy) = proxy {
-            exchange::enter(Phase::Tunnelling);
-            proxy.open_tunnel(&mut socket, &self.authority()).map_err(Stop::because)?;
-        }
-        let stream = match &self.security {
-            None => Stream::Plain(socket),
-            Some(security) => security.wrap(socket).map_err(Stop::because)?,
-        };
-        Ok(Some(Link::new(stream, remote)))
-    }
 }
 
 impl Security {
@@ -70,6 +47,21 @@ impl Security {
 }
 
 impl Dialer {
+    /// Connects. `register` is told of the socket before anything is sent over it, and may refuse.
+    pub(super) fn connect(&self, register: impl Fn(&Arc<TcpStream>) -> Result<(), Failure>) -> Result<Link, Failure> {
+        let (mut socket, remote, proxy) = self.dial()?;
+        register(socket.stream())?;
+        if let Some(proxy) = proxy {
+            exchange::enter(Phase::Tunnelling);
+            proxy.open_tunnel(&mut socket, &self.authority())?;
+        }
+        let stream = match &self.security {
+            None => Stream::Plain(socket),
+            Some(security) => security.wrap(socket)?,
+        };
+        Ok(Link::new(stream, remote))
+    }
+
     /// `host:port` with brackets around an IPv6 address.
     fn authority(&self) -> String {
         let Self { host, port, .. } = self;
@@ -180,10 +172,4 @@ fn connect_one(address: SocketAddr, at_most: Duration) -> io::Result<TcpStream> 
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-}
-
-impl fmt::Debug for Dialer {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Dialer").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
-    }
 }

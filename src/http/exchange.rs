@@ -1,14 +1,13 @@
-//! What the transmission under way on this thread has done so far: phase, deadlines, request bytes, remote address.
+//! What the transmission in hand on this thread has done so far: phase, deadlines, request bytes, remote address.
 //!
-//! ureq blocks, so one request runs on one thread from start to end, but it offers no path from a request to the
-//! connection that carries it. A thread-local is that path; sockets and connectors write their evidence here.
+//! ureq offers no path from a request to the connection that carries it. A thread-local is that path; sockets and
+//! connectors write their evidence here. Between sending and reading, a transmission may be laid aside.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::message::Message;
 use crate::env::Clock;
 
 /// How far a transmission has come.
@@ -32,12 +31,16 @@ pub(super) struct Exchange {
     /// It was given more time once.
     resumed: bool,
     phase: Phase,
-    message: Option<Message>,
     pub(super) request_bytes: u64,
     pub(super) remote: Option<SocketAddr>,
 }
 
 impl Exchange {
+    /// Time left in the present phase.
+    pub(super) fn time_left(&self, now: Duration) -> Duration {
+        self.present_deadline().saturating_sub(now)
+    }
+
     fn present_deadline(&self) -> Duration {
         if self.phase < Phase::Sending { self.connect_deadline } else { self.deadline }
     }
@@ -67,11 +70,20 @@ pub(super) fn begin(clock: &Arc<dyn Clock>, timeout: Duration) {
         connect_deadline: started.saturating_add(connect_share(timeout)),
         resumed: false,
         phase: Phase::Resolving,
-        message: None,
         request_bytes: 0,
         remote: None,
     };
-    CURRENT.with_borrow_mut(|current| *current = Some(exchange));
+    CURRENT.set(Some(exchange));
+}
+
+/// Lays the transmission in hand aside.
+pub(super) fn lay_aside() -> Option<Exchange> {
+    CURRENT.take()
+}
+
+/// Takes one in hand again.
+pub(super) fn take_up(exchange: Exchange) {
+    CURRENT.set(Some(exchange));
 }
 
 /// Closes the books: the evidence and the time it took.
@@ -88,9 +100,7 @@ fn update(change: impl FnOnce(&mut Exchange)) {
 /// Time left in the present phase; zero when the deadline is over or no transmission is under way.
 pub(super) fn remaining() -> Duration {
     CURRENT.with_borrow(|current| {
-        current
-            .as_ref()
-            .map_or(Duration::ZERO, |exchange| exchange.present_deadline().saturating_sub(exchange.clock.monotonic()))
+        current.as_ref().map_or(Duration::ZERO, |exchange| exchange.time_left(exchange.clock.monotonic()))
     })
 }
 
@@ -120,16 +130,6 @@ pub(super) fn enter_reading(limit: Duration) {
         exchange.phase = Phase::Reading;
         exchange.deadline = exchange.deadline.min(exchange.clock.monotonic().saturating_add(limit));
     });
-}
-
-/// Lays ready what the connection is to send.
-pub(super) fn prepare(message: Message) {
-    update(|exchange| exchange.message = Some(message));
-}
-
-/// Takes it, once.
-pub(super) fn take_message() -> Option<Message> {
-    CURRENT.with_borrow_mut(|current| current.as_mut()?.message.take())
 }
 
 /// Counts request bytes handed to the connection.

@@ -1,8 +1,8 @@
-//! One connection as ureq sees it: plain or TLS, with the buffers of both directions.
+//! One connection, plain or TLS, with the buffers of both directions.
 //!
-//! The request is ours: a [`Message`](super::message::Message) that lies ready in the exchange goes out, in one write,
-//! when ureq first awaits an answer. What ureq itself writes is the head of a stand-in and is dropped. Building
-//! heads through ureq took 25,000 instructions per request and two copies of it, this takes 3,000.
+//! The request is ours, a [`Message`](super::message::Message), and goes out in one write; ureq only reads the answer. What
+//! ureq itself writes is the head of a stand-in and is dropped. Building heads through ureq took 25,000 instructions per
+//! request and two copies of it, this takes 3,000.
 //!
 //! Bytes count as sent when they are handed to the socket (plain) or to the TLS session (which may still hold them: the
 //! count then errs on the side of "something may have left").
@@ -10,16 +10,16 @@
 //! A receiver may answer and close before it has read everything (413, 401, a TLS alert). So when sending breaks, we
 //! still look for an answer; only if there is none does the break become the failure.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 
 use rustls::{ClientConnection, StreamOwned};
-use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+use ureq::unversioned::transport::Buffers;
 
 use super::Failure;
-use super::classify::{Stop, is_tls_error, stream_failure};
+use super::classify::{is_tls_error, stream_failure};
 use super::exchange::{self, Phase};
+use super::message::Message;
 use super::socket::Socket;
 
 /// What the head of a stand-in takes, and more.
@@ -153,62 +153,58 @@ impl Link {
         Self { stream, remote, buffers: LinkBuffers::new(), broken: None, answered: false }
     }
 
-    /// Sends what lies ready; whether anything did.
-    fn flush(&mut self) -> Result<bool, ureq::Error> {
-        let Some(message) = exchange::take_message() else { return Ok(false) };
+    pub(super) fn socket(&self) -> &Socket {
+        self.stream.socket()
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    pub(super) fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    /// Sends a whole request.
+    pub(super) fn send(&mut self, message: &Message) -> Result<(), Failure> {
         exchange::enter(Phase::Sending);
         exchange::reach(self.remote);
         if let Err(error) = self.stream.send(message.bytes()) {
             let failure = stream_failure(&error);
             if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
-                return Err(Stop::because(failure));
+                return Err(failure);
             }
             self.broken = Some(failure);
         }
         exchange::enter(Phase::Waiting);
-        Ok(true)
-    }
-}
-
-impl Transport for Link {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), ureq::Error> {
         Ok(())
     }
 
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        if self.flush()? {
-            // An endpoint close by answers while others have their turn: then nobody need sleep and be woken.
-            std::thread::yield_now();
-        }
+    /// Waits for more of the answer. `false`: there is no more.
+    pub(super) fn receive(&mut self) -> Result<bool, Failure> {
         let received = match (self.stream.receive(self.buffers.input_append_buf()), &self.broken) {
-            (Ok(0), Some(broken)) => return Err(Stop::because(broken.clone())),
+            (Ok(0), Some(broken)) => return Err(broken.clone()),
             (Ok(received), _) => received,
-            (Err(error), Some(broken)) if !is_tls_error(&error) => return Err(Stop::because(broken.clone())),
-            (Err(error), _) => return Err(Stop::because(stream_failure(&error))),
+            (Err(error), Some(broken)) if !is_tls_error(&error) => return Err(broken.clone()),
+            (Err(error), _) => return Err(stream_failure(&error)),
         };
         self.buffers.input_appended(received);
         self.answered = received > 0;
         Ok(received > 0)
     }
 
-    /// ureq asks when it keeps the connection and again when it takes it out. The first time would tell nothing that the
-    /// second does not.
-    fn is_open(&mut self) -> bool {
+    /// Whether something of an answer came that the socket shows no more.
+    pub(super) fn holds_answer(&mut self) -> bool {
+        match &mut self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.conn.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0),
+        }
+    }
+
+    /// Whether another request may follow the one that was just answered. Whether the peer has closed is seen when it is
+    /// taken out again.
+    pub(super) fn is_reusable(&mut self) -> bool {
         self.buffers.shrink();
-        self.broken.is_none() && (std::mem::take(&mut self.answered) || self.stream.socket().is_quiet())
-    }
-
-    fn is_tls(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_))
-    }
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Link").field("tls", &self.is_tls()).finish_non_exhaustive()
+        self.broken.is_none() && std::mem::take(&mut self.answered)
     }
 }

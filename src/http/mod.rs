@@ -21,6 +21,7 @@ mod target;
 mod tests;
 mod tls;
 mod unix;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -64,10 +65,26 @@ pub struct Evidence {
     pub elapsed: Duration,
 }
 
-/// Sends one request once. `timeout` bounds the whole exchange, name look-up included.
+/// Sends one request once, several at a time if need be.
 pub trait Transport: Send + Sync {
     /// What a connection needs to know of an endpoint: address, TLS identity, token source.
     type Endpoint: Send + Sync;
+    /// A request on its way.
+    type Pending;
 
-    fn send(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration) -> Evidence;
+    /// Connects if need be, and sends. `timeout` bounds the whole exchange, name look-up included.
+    fn begin(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration) -> Self::Pending;
+
+    /// Waits, `at_most` so long if that is given, until there is something to [`end`](Self::end) for at least one of them.
+    /// `found` gets the indices of those, rising.
+    fn await_any(&self, pending: &mut [Self::Pending], at_most: Option<Duration>, found: &mut Vec<usize>);
+
+    /// Waits for the answer if it is not there yet, and reads it.
+    fn end(&self, endpoint: &Self::Endpoint, pending: Self::Pending) -> Evidence;
+
+    /// The whole exchange at once.
+    fn send(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration) -> Evidence {
+        let pending = self.begin(endpoint, request, timeout);
+        self.end(endpoint, pending)
+    }
 }

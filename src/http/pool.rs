@@ -1,57 +1,204 @@
-//! The connections of one endpoint, kept in ureq agents of its own.
+//! The connections of one endpoint: those that are idle, and how one is lent to ureq, which reads the answer from it.
 //!
-//! ureq's pool costs O(hosts x idle connections) per request under one mutex, so each endpoint has its own: the cost
-//! stays flat from one endpoint to thousands, workers find the endpoint's warm connection, and endpoints never wait for
-//! each other. Under concurrency an endpoint spreads over a few agents by thread, because ureq probes a pooled
-//! connection while it holds the mutex. Requests per second over loopback, 32 threads, 500-byte body, the server on the
-//! same two cores:
-//!
-//! | endpoints | this | without the spreading | an agent per thread (32 idle) | one agent for all |
-//! |---|---|---|---|---|
-//! | 1 | 50,000 | 28,000 | 39,000 | 25,000 |
-//! | 100 | 28,000 | 31,000 | 6,300 | 730 |
-//! | 1,000 | 25,000 | 32,000 | 4,600 | 160 |
-//!
-//! ureq closes idle connections only when the agent is used again; `close_idle` drops the agents of an endpoint that
-//! went quiet.
+//! ureq's own pool costs O(hosts x idle connections) per request under one mutex, and only ureq can take a connection
+//! out of it. So an endpoint keeps its idle connections itself, the newest on top; a request goes out on one without
+//! ureq, and when its answer comes, ureq is handed that connection in place of a new one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::Cell;
+use std::fmt;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::http::Uri;
+use ureq::http::{Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, NextTimeout};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use super::Failure;
+use super::classify::{Stop, failure};
+use super::dial::Dialer;
+use super::link::Link;
+use crate::model::Outcome;
 
 /// Short, so that a connection the peer is about to close is rarely used.
 const IDLE_AGE: Duration = Duration::from_secs(4);
-const MAX_IDLE: usize = 32;
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-const SHARDS: usize = 8;
-
 pub(super) struct Pool {
-    make: Box<dyn Fn() -> Agent + Send + Sync>,
-    shards: [Mutex<Option<Agent>>; SHARDS],
-    in_use: AtomicUsize,
-    /// `Clock::monotonic` in milliseconds; 0 when there is nothing to close.
-    last_use_ms: AtomicU64,
-    shut_down: AtomicBool,
+    dialer: Dialer,
+    kept: Mutex<Kept>,
 }
 
-/// A number of this thread's own, so that threads spread evenly over shards.
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+#[derive(Default)]
+struct Kept {
+    /// The newest last.
+    idle: Vec<(Duration, Box<Link>)>,
+    /// The sockets of all connections, in use or idle, and perhaps of some that are closed.
+    sockets: Vec<Weak<TcpStream>>,
+    is_shut_down: bool,
+}
+
+impl Pool {
+    pub(super) fn new(dialer: Dialer) -> Self {
+        Self { dialer, kept: Mutex::default() }
     }
-    NUMBER.with(|number| *number)
+
+    /// An idle connection if there is one that still stands, or a new one. The exchange in hand bounds how long it takes.
+    pub(super) fn lend(self: &Arc<Self>) -> Result<Loan, Failure> {
+        let idle = self.take_idle();
+        let link = match idle {
+            Some(link) => link,
+            None => Box::new(self.dialer.connect(|socket| self.register(socket))?),
+        };
+        Ok(Loan { link: Some(link), home: Arc::clone(self), is_kept: false })
+    }
+
+    fn take_idle(&self) -> Option<Box<Link>> {
+        let now = self.now();
+        loop {
+            let (since, link) = self.kept().idle.pop()?;
+            if now.saturating_sub(since) <= IDLE_AGE && link.socket().is_quiet() {
+                return Some(link);
+            }
+        }
+    }
+
+    fn keep(&self, link: Box<Link>) {
+        let now = self.now();
+        let mut kept = self.kept();
+        if !kept.is_shut_down {
+            kept.idle.push((now, link));
+        }
+    }
+
+    fn register(&self, socket: &Arc<TcpStream>) -> Result<(), Failure> {
+        let mut kept = self.kept();
+        if kept.is_shut_down {
+            return Err(failure(Outcome::Reset, "the engine is about to end and makes no more connections"));
+        }
+        if kept.sockets.len() == kept.sockets.capacity() {
+            kept.sockets.retain(|socket| socket.strong_count() > 0);
+        }
+        kept.sockets.push(Arc::downgrade(socket));
+        Ok(())
+    }
+
+    /// Closes connections that nobody used for some seconds.
+    pub(super) fn close_idle(&self, now: Duration) {
+        let mut kept = self.kept();
+        let old = kept.idle.partition_point(|(since, _)| now.saturating_sub(*since) > IDLE_AGE);
+        kept.idle.drain(..old);
+    }
+
+    /// Ends the exchanges under way; there will be no others.
+    pub(super) fn shut_down(&self) {
+        let mut kept = self.kept();
+        kept.is_shut_down = true;
+        kept.idle.clear();
+        for socket in kept.sockets.drain(..).filter_map(|socket| socket.upgrade()) {
+            // A connection that is closed already needs nothing more.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.dialer.network.clock.monotonic()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// An agent with redirects, automatic headers, error statuses, timeouts and proxies of ureq's own all switched off:
-/// deadlines are kept by our sockets, everything else is decided outside.
+/// A connection in use. Goes back to its pool when ureq means to keep it; otherwise it is closed.
+pub(super) struct Loan {
+    link: Option<Box<Link>>,
+    home: Arc<Pool>,
+    is_kept: bool,
+}
+
+impl Loan {
+    pub(super) fn link(&mut self) -> &mut Link {
+        self.link.as_mut().expect("a loan has its link until it is dropped")
+    }
+
+    pub(super) fn socket(&self) -> &TcpStream {
+        self.link.as_ref().expect("a loan has its link until it is dropped").socket().stream()
+    }
+
+    /// Reads the head of the answer, through ureq. The connection goes back when the body has been read.
+    pub(super) fn answer(self) -> Result<Response<ureq::Body>, ureq::Error> {
+        // A `GET`: an answer to it is framed as one to a `POST`, and ureq has less to do.
+        thread_local! {
+            static AGENT: Agent = bare_agent(Handover);
+            static STAND_IN: Uri = Uri::from_static("http://endpoint/");
+        }
+        HANDED.set(Some(self));
+        let answer = STAND_IN.with(|uri| AGENT.with(|agent| agent.get(uri).call()));
+        HANDED.take();
+        answer
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take().filter(|_| self.is_kept) {
+            self.home.keep(link);
+        }
+    }
+}
+
+impl Transport for Loan {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.link().buffers()
+    }
+
+    /// The request has left already.
+    fn transmit_output(&mut self, _: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        self.link().receive().map_err(Stop::because)
+    }
+
+    /// ureq asks when it would keep the connection, which its pool, having no room, then drops.
+    fn is_open(&mut self) -> bool {
+        self.is_kept = self.link().is_reusable();
+        self.is_kept
+    }
+
+    fn is_tls(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_tls())
+    }
+}
+
+impl fmt::Debug for Loan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Loan").field("tls", &self.is_tls()).finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    /// The connection that ureq is about to ask for.
+    static HANDED: Cell<Option<Loan>> = const { Cell::new(None) };
+}
+
+#[derive(Debug)]
+struct Handover;
+
+impl Connector for Handover {
+    type Out = Loan;
+
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Loan>, ureq::Error> {
+        Ok(HANDED.take())
+    }
+}
+
+/// An agent with redirects, automatic headers, error statuses, timeouts, proxies and pooling of ureq's own all switched
+/// off: deadlines are kept by our sockets, everything else is decided outside.
 pub(super) fn bare_agent(connector: impl Connector) -> Agent {
     let config = Config::builder()
         .max_redirects(0)
@@ -63,82 +210,18 @@ pub(super) fn bare_agent(connector: impl Connector) -> Agent {
         .accept_encoding("")
         .timeout_await_100(Some(Duration::ZERO))
         .max_response_header_size(MAX_HEAD)
-        .max_idle_connections(MAX_IDLE)
-        .max_idle_connections_per_host(MAX_IDLE)
-        .max_idle_age(IDLE_AGE)
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
         .build();
     Agent::with_parts(config, connector, NoResolver)
 }
 
-/// ureq resolves before it looks into its pool; our connectors look names up themselves, when they need an address.
+/// ureq resolves before it asks for a connection; ours look names up themselves, when they need an address.
 #[derive(Debug)]
 struct NoResolver;
 
 impl Resolver for NoResolver {
     fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         Ok(self.empty())
-    }
-}
-
-impl Pool {
-    pub(super) fn new(make: impl Fn() -> Agent + Send + Sync + 'static) -> Self {
-        Self {
-            make: Box::new(make),
-            shards: Default::default(),
-            in_use: AtomicUsize::new(0),
-            last_use_ms: AtomicU64::new(0),
-            shut_down: AtomicBool::new(false),
-        }
-    }
-
-    /// An agent of the endpoint, held in use until the lease is dropped. A lone request finds the connection of the last
-    /// lone request.
-    pub(super) fn lease(&self) -> Lease<'_> {
-        let is_lone = self.in_use.fetch_add(1, Ordering::SeqCst) == 0;
-        let at = if is_lone { 0 } else { thread_number() % SHARDS };
-        let agent = self.shard(at).get_or_insert_with(|| self.make_agent()).clone();
-        Lease { pool: self, agent, ended: Duration::ZERO }
-    }
-
-    pub(super) fn close_idle(&self, now: Duration) {
-        let last_use_ms = self.last_use_ms.load(Ordering::SeqCst);
-        let idle = now.saturating_sub(Duration::from_millis(last_use_ms));
-        if last_use_ms > 0 && self.in_use.load(Ordering::SeqCst) == 0 && idle > IDLE_AGE {
-            self.last_use_ms.store(0, Ordering::SeqCst);
-            (0..SHARDS).for_each(|at| *self.shard(at) = None);
-        }
-    }
-
-    /// Ends the exchanges under way; later leases get agents that refuse.
-    pub(super) fn shut_down(&self) {
-        self.shut_down.store(true, Ordering::SeqCst);
-        (0..SHARDS).filter_map(|at| self.shard(at).clone()).for_each(Agent::shutdown);
-    }
-
-    fn make_agent(&self) -> Agent {
-        let agent = (self.make)();
-        if self.shut_down.load(Ordering::SeqCst) {
-            agent.clone().shutdown();
-        }
-        agent
-    }
-
-    fn shard(&self, at: usize) -> MutexGuard<'_, Option<Agent>> {
-        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub(super) struct Lease<'a> {
-    pool: &'a Pool,
-    pub(super) agent: Agent,
-    /// When the exchange ended.
-    pub(super) ended: Duration,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        let ended_ms = u64::try_from(self.ended.as_millis()).unwrap_or(u64::MAX);
-        self.pool.last_use_ms.fetch_max(ended_ms, Ordering::SeqCst);
-        self.pool.in_use.fetch_sub(1, Ordering::SeqCst);
     }
 }

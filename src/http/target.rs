@@ -1,7 +1,8 @@
 //! One URL and the connections to it: a POST goes out, evidence comes back. Endpoints and token sources are built on it.
 
 use std::io::Read;
-use std::sync::{Arc, LazyLock};
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -11,11 +12,11 @@ use url::{Host, Url};
 
 use super::classify::{failure, of_ureq};
 use super::dial::{Dialer, Security};
-use super::exchange;
+use super::exchange::{self, Exchange};
 use super::message::{self, Message};
 use super::network::Network;
 use super::policy::Origin;
-use super::pool::{Pool, bare_agent};
+use super::pool::{Loan, Pool};
 use super::{Evidence, Failure, Response};
 use crate::model::Outcome;
 
@@ -83,7 +84,7 @@ impl Target {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let start = message::start(path, &authority);
         let dialer = Dialer { network: Arc::clone(network), origin, host, port, security };
-        let pool = Arc::new(Pool::new(move || bare_agent(dialer.clone())));
+        let pool = Arc::new(Pool::new(dialer));
         network.register(&pool);
         Ok(Self { network: Arc::clone(network), pool, start, authority })
     }
@@ -94,33 +95,58 @@ impl Target {
     }
 
     /// Sends `headers` as spelled and in their order, between `Host` and `Content-Length`. Connection headers among them
-    /// are left out.
+    /// are left out. `timeout` bounds the whole exchange.
+    pub(super) fn begin<'a>(
+        &self,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Posted {
+        exchange::begin(&self.network.clock, timeout);
+        let sent = match Message::new(&self.start, headers, body) {
+            Ok(message) => self.pool.lend().and_then(|mut loan| loan.link().send(&message).map(|()| loan)),
+            Err(message::InvalidHeader) => {
+                Err(failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"))
+            }
+        };
+        Posted { exchange: exchange::lay_aside().expect("begun on this thread"), sent }
+    }
+
+    /// The whole exchange at once.
     pub(super) fn post<'a>(
         &self,
         headers: impl Iterator<Item = (&'a str, &'a str)>,
         body: &[u8],
         timeout: Duration,
     ) -> Evidence {
-        self.network.close_idle();
-        exchange::begin(&self.network.clock, timeout);
-        let result = match Message::new(&self.start, headers, body) {
-            Ok(message) => self.transmit(message),
-            Err(message::InvalidHeader) => {
-                Err(failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"))
-            }
-        };
-        evidence(result)
+        self.begin(headers, body, timeout).end()
+    }
+}
+
+/// A request that was sent, or could not be.
+pub(super) struct Posted {
+    exchange: Exchange,
+    sent: Result<Loan, Failure>,
+}
+
+impl Posted {
+    /// Where its answer will come, and how long that may take. `None`: there is nothing to wait for.
+    pub(super) fn pending(&self, now: Duration) -> Option<(&TcpStream, Duration)> {
+        let left = self.exchange.time_left(now);
+        self.sent.as_ref().ok().filter(|_| !left.is_zero()).map(|loan| (loan.socket(), left))
     }
 
-    /// ureq is given a request of its own in place of ours, which the link sends (see `link`): it keeps the connections
-    /// and reads the answers. A `GET`, since an answer to it is framed as one to a `POST` and ureq has less to do.
-    fn transmit(&self, message: Message) -> Result<Response, Failure> {
-        static STAND_IN: LazyLock<Uri> = LazyLock::new(|| Uri::from_static("http://endpoint/"));
-        exchange::prepare(message);
-        let mut lease = self.pool.lease();
-        let result = lease.agent.get(&*STAND_IN).call().map(read).map_err(of_ureq);
-        lease.ended = self.network.clock.monotonic();
-        result
+    /// Whether something of the answer lies in the connection's own buffers.
+    pub(super) fn holds_answer(&mut self) -> bool {
+        self.sent.as_mut().is_ok_and(|loan| loan.link().holds_answer())
+    }
+
+    /// Waits for the answer and reads it.
+    pub(super) fn end(self) -> Evidence {
+        exchange::take_up(self.exchange);
+        let result = self.sent.and_then(|loan| loan.answer().map(read).map_err(of_ureq));
+        let (exchange, elapsed) = exchange::finish().expect("just taken up on this thread");
+        Evidence { result, request_bytes: exchange.request_bytes, remote: exchange.remote, elapsed }
     }
 }
 
@@ -133,9 +159,4 @@ fn read(response: ureq::http::Response<ureq::Body>) -> Response {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     Response { status: parts.status.as_u16(), headers, body: kept }
-}
-
-fn evidence(result: Result<Response, Failure>) -> Evidence {
-    let (exchange, elapsed) = exchange::finish().expect("`post` began the exchange on this thread");
-    Evidence { result, request_bytes: exchange.request_bytes, remote: exchange.remote, elapsed }
 }

@@ -1,8 +1,8 @@
 //! Who works for whom. Workers block, so an endpoint that does not answer takes one; what keeps it from taking more than
 //! its share:
 //!
-//! - A worker that has waited for a while is *waiting*, not *at work*: it costs a stack and no processor, and the
-//!   endpoints that do answer get another one in its place.
+//! - A worker that says it waits for its endpoint, or is not heard of for a while, is *waiting*, not *at work*: it costs a
+//!   stack and no processor, and the endpoints that do answer get another one in its place.
 //! - Endpoints that never answered yet (after a start, all of them) leave a part of the workers to those that did, and
 //!   suspects share a smaller part still.
 
@@ -12,10 +12,30 @@ use std::time::Duration;
 use crate::dispatch::pace::Standing;
 use crate::model::Timestamp;
 
-/// There are so many workers in all for each that may be at work.
-pub const CREW_PER_WORKER: usize = 8;
-/// A worker that was given something so long ago waits for the endpoint.
-const WAITING_AFTER: Duration = Duration::from_millis(100);
+/// For each worker that the operator allows at work, so many may wait.
+const CREW_PER_WORKER: usize = 8;
+/// More at work than this for each processor wait for it and not for endpoints.
+const AT_WORK_PER_PROCESSOR: usize = 8;
+
+/// How many workers there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct CrewSize {
+    pub at_work: usize,
+    /// Those that wait included.
+    pub all: usize,
+}
+
+impl CrewSize {
+    /// `workers`: the setting.
+    pub fn of(workers: usize, processors: usize) -> Self {
+        let workers = workers.max(1);
+        Self { at_work: workers.min(AT_WORK_PER_PROCESSOR * processors.max(1)), all: workers * CREW_PER_WORKER }
+    }
+}
+
+/// A worker that is not heard of for so long waits, in a connect perhaps. Longer than a worker that has much to do may
+/// have to wait for the processor.
+const WAITING_AFTER: Duration = Duration::from_millis(200);
 
 /// What a worker has in hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,30 +44,27 @@ pub struct Ticket(u64);
 struct Hand {
     standing: Standing,
     is_waiting: bool,
+    heard: Timestamp,
 }
 
-/// The workers and what they have in hand: at most `at_work_max` at work, `size` in all.
+/// The workers and what they have in hand.
 pub(super) struct Crew {
-    at_work_max: usize,
-    size: usize,
+    size: CrewSize,
     hands: HashMap<Ticket, Hand>,
     at_work: usize,
     /// Of the suspects, those that are at work.
     suspects_at_work: usize,
     unproven: usize,
     suspects: usize,
-    /// In the order they began; those that have ended are passed over.
+    /// When each began or was last looked at; those that have ended are passed over.
     begun: VecDeque<(Timestamp, Ticket)>,
     last: u64,
 }
 
 impl Crew {
-    /// `workers`: how many may be at work at a time.
-    pub(super) fn new(workers: usize) -> Self {
-        let at_work_max = workers.max(1);
+    pub(super) fn new(size: CrewSize) -> Self {
         Self {
-            at_work_max,
-            size: at_work_max * CREW_PER_WORKER,
+            size,
             hands: HashMap::new(),
             at_work: 0,
             suspects_at_work: 0,
@@ -64,7 +81,7 @@ impl Crew {
 
     /// Whether any endpoint may have a worker.
     pub(super) fn has_room(&self) -> bool {
-        self.hands.len() < self.size && self.at_work < self.at_work_max
+        self.hands.len() < self.size.all && self.at_work < self.size.at_work
     }
 
     /// Whether an endpoint of this standing may have one.
@@ -73,9 +90,9 @@ impl Crew {
         self.has_room()
             && match standing {
                 Standing::Proven => true,
-                Standing::Unproven => self.unproven + self.suspects < share(self.size, 3),
+                Standing::Unproven => self.unproven + self.suspects < share(self.size.all, 3),
                 Standing::Suspect => {
-                    self.suspects < share(self.size, 1) && self.suspects_at_work < share(self.at_work_max, 1)
+                    self.suspects < share(self.size.all, 1) && self.suspects_at_work < share(self.size.at_work, 1)
                 }
             }
     }
@@ -84,7 +101,7 @@ impl Crew {
     pub(super) fn begin(&mut self, standing: Standing, now: Timestamp) -> Ticket {
         self.last += 1;
         let ticket = Ticket(self.last);
-        self.hands.insert(ticket, Hand { standing, is_waiting: false });
+        self.hands.insert(ticket, Hand { standing, is_waiting: false, heard: now });
         self.begun.push_back((now, ticket));
         self.at_work += 1;
         match standing {
@@ -114,6 +131,17 @@ impl Crew {
         }
     }
 
+    /// A worker tells something.
+    pub(super) fn heard(&mut self, ticket: Ticket, waits: bool, now: Timestamp) {
+        let Some(hand) = self.hands.get_mut(&ticket) else { return };
+        hand.heard = now;
+        if waits && !hand.is_waiting {
+            hand.is_waiting = true;
+            let standing = hand.standing;
+            self.rest(standing);
+        }
+    }
+
     fn rest(&mut self, standing: Standing) {
         self.at_work -= 1;
         self.suspects_at_work -= usize::from(standing == Standing::Suspect);
@@ -126,10 +154,12 @@ impl Crew {
                 return;
             }
             self.begun.pop_front();
-            if let Some(hand) = self.hands.get_mut(&ticket) {
-                hand.is_waiting = true;
-                let standing = hand.standing;
-                self.rest(standing);
+            let Some(hand) = self.hands.get_mut(&ticket).filter(|hand| !hand.is_waiting) else { continue };
+            if hand.heard > began && hand.heard <= now {
+                let heard = hand.heard;
+                self.begun.push_back((heard, ticket));
+            } else {
+                self.heard(ticket, true, now);
             }
         }
     }
@@ -152,7 +182,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_make_room_for_others() {
-        let mut crew = Crew::new(64);
+        let mut crew = Crew::new(CrewSize::of(64, 8));
         assert_eq!(fill(&mut crew, Standing::Unproven, NOW), 64);
         assert!(!crew.has_room_for(Standing::Proven));
         let later = crew.next_look().unwrap();
@@ -165,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_quarter_is_left_to_those_that_answer_and_suspects_have_a_quarter() {
-        let mut crew = Crew::new(16);
+        let mut crew = Crew::new(CrewSize::of(16, 8));
         let mut now = NOW;
         let mut begun = |crew: &mut Crew, standing| {
             let begun: Vec<_> = (0..8)
@@ -180,12 +210,12 @@ mod tests {
         assert_eq!(begun(&mut crew, Standing::Suspect), [4, 4, 4, 4, 4, 4, 4, 4]);
         assert_eq!(begun(&mut crew, Standing::Unproven), [16, 16, 16, 16, 0, 0, 0, 0]);
         assert_eq!(begun(&mut crew, Standing::Proven), [16, 16, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(fill(&mut Crew::new(1), Standing::Suspect, NOW), 1);
+        assert_eq!(fill(&mut Crew::new(CrewSize::of(1, 8)), Standing::Suspect, NOW), 1);
     }
 
     #[test]
     fn the_bound_holds_however_many_wait() {
-        let mut crew = Crew::new(10);
+        let mut crew = Crew::new(CrewSize::of(10, 8));
         let mut now = NOW;
         let mut tickets = Vec::new();
         while crew.has_room() {

@@ -29,24 +29,22 @@ impl<T> Scheduler<T> {
     }
 
     pub(super) fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
-        let unsent = ran.end.as_ref().map_or(0, |end| end.unsent.len());
-        self.in_hand = self.in_hand.saturating_sub(ran.done.len() + unsent);
-        let mut released = Vec::new();
-        if let (Some(Done { job, .. }), Some(end)) = (ran.done.first(), ran.end) {
-            self.crew.end(job.ticket);
-            if job.subscription.mode == Mode::AtMostOnce {
-                let key = |event: &Arc<Event>| DeliveryKey { sub: job.key.sub, seq: event.seq, replay: 0 };
-                released.extend(end.unsent.iter().map(|event| Record::Released { key: key(event) }));
-            }
-            if let Some(lane) = self.lanes.get_mut(&job.key.sub) {
-                lane.pace.freed();
-                lane.ran(end);
-            }
+        let Ran { sub, mode, ticket, done, unsent, freed, count, waits, is_cut, ended } = ran;
+        self.in_hand = self.in_hand.saturating_sub(done.len() + unsent.len());
+        match ended {
+            true => self.crew.end(ticket),
+            false => self.crew.heard(ticket, waits, now),
         }
-        if !released.is_empty() {
-            self.commit(released, None);
+        if mode == Mode::AtMostOnce && !unsent.is_empty() {
+            let key = |event: &Arc<Event>| DeliveryKey { sub, seq: event.seq, replay: 0 };
+            self.commit(unsent.iter().map(|event| Record::Released { key: key(event) }).collect(), None);
         }
-        ran.done.into_iter().for_each(|done| self.judge(done, now, random));
+        if let Some(lane) = self.lanes.get_mut(&sub) {
+            lane.pace.freed(freed);
+            lane.ran(count, unsent, ended && !is_cut);
+        }
+        self.wake(sub);
+        done.into_iter().for_each(|done| self.judge(done, now, random));
     }
 
     fn judge(&mut self, done: Done<T>, now: Timestamp, random: u64) {

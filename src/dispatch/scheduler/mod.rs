@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rangemap::RangeSet;
 
 use crew::Crew;
-pub use crew::{CREW_PER_WORKER, Ticket};
+pub use crew::{CrewSize, Ticket};
 pub use facts::interrupted;
 use starting::Turn;
 
@@ -76,14 +76,14 @@ pub struct Scheduler<T> {
 
 impl<T> Scheduler<T> {
     /// `tail`: sequence number of the next event to be accepted. `barrier`: see [`Barrier`].
-    pub fn new(workers: usize, tail: Seq, barrier: Option<Barrier>) -> Self {
+    pub fn new(crew: CrewSize, tail: Seq, barrier: Option<Barrier>) -> Self {
         Self {
             lanes: HashMap::new(),
             ready: VecDeque::new(),
             queued: HashSet::new(),
             timers: BTreeSet::new(),
             tail,
-            crew: Crew::new(workers),
+            crew: Crew::new(crew),
             stalled: Default::default(),
             in_hand: 0,
             commits: 0,

@@ -88,6 +88,7 @@ impl<T> Scheduler<T> {
         }
         let delivery = id_of(&event, &lane.subscription, 0);
         let more = lane.take_more(room, |event| !is_in_doubt(event));
+        let width = lane.pace.width(1 + more.len());
         let job = Job {
             key,
             origin: Origin::Log,
@@ -100,6 +101,7 @@ impl<T> Scheduler<T> {
             replay_of: None,
             trigger: AttemptTrigger::First,
             ticket: self.crew.begin(standing, now),
+            width,
             more,
         };
         self.dispatch(job, now);
@@ -167,6 +169,7 @@ impl<T> Scheduler<T> {
             replay_of: row.replay_of,
             trigger: if manual { AttemptTrigger::Manual } else { AttemptTrigger::Retry },
             ticket: self.crew.begin(standing, now),
+            width: 1,
             more: VecDeque::new(),
         };
         self.dispatch(job, now);
@@ -175,7 +178,7 @@ impl<T> Scheduler<T> {
     fn dispatch(&mut self, job: Job<T>, now: Timestamp) {
         self.in_hand += 1 + job.more.len();
         let Some(lane) = self.lanes.get_mut(&job.key.sub) else { return };
-        lane.pace.started();
+        lane.pace.started(job.width);
         if lane.at_most_once() {
             // One commit serves the whole run; what the worker does not get to is released.
             let first = Claim {

@@ -13,7 +13,7 @@ use super::mistakes::{Mistake, spoil};
 use super::receivers::{Receivers, SimTarget};
 use super::script::Setting;
 use super::trees::SimTrees;
-use crate::dispatch::{Action, Input, Job, Ran, Scheduler, worker};
+use crate::dispatch::{Action, CrewSize, Input, Job, Ran, Scheduler, worker};
 use crate::engine::boot::{Booted, boot};
 use crate::engine::catchup::{CatchUp, ReadRequest};
 use crate::engine::committer::{self, Outlets};
@@ -129,7 +129,8 @@ impl Machine {
             ..IngestSettings::new(spool())
         };
         let Booted { state, ingest, log, scheduler, routing, begins, .. } =
-            boot((state, &opened), settings, files, wanted, setting.workers, now).map_err(|error| text(&error))?;
+            boot((state, &opened), settings, files, wanted, CrewSize::of(setting.workers, 8), now)
+                .map_err(|error| text(&error))?;
         let (to_scheduler, inbox) = unbounded();
         let (to_workers, loose) = unbounded();
         let observed = Arc::new(Mutex::new(Vec::new()));

@@ -119,8 +119,20 @@ thread_local! {
 
 impl Transport for Receivers {
     type Endpoint = usize;
+    type Pending = Evidence;
 
-    fn send(&self, lane: &usize, request: &Request, timeout: Duration) -> Evidence {
+    /// Answers come in any order.
+    fn await_any(&self, pending: &mut [Evidence], _: Option<Duration>, found: &mut Vec<usize>) {
+        let random = &mut self.lock().random;
+        let first = random.usize(..pending.len());
+        found.extend((0..pending.len()).filter(|at| *at == first || random.bool()));
+    }
+
+    fn end(&self, _: &usize, evidence: Evidence) -> Evidence {
+        evidence
+    }
+
+    fn begin(&self, lane: &usize, request: &Request, timeout: Duration) -> Evidence {
         let (event, delivery, attempt) = IN_HAND.take().expect("a request was just rendered");
         let at = self.clock.monotonic();
         let mut inner = self.lock();
