@@ -7,4 +7,4 @@ mod sys;
 
 pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
 pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Space, Stat, Writers};
-pub use sys::ignore_lease_signal;
+pub use sys::{ignore_lease_signal, raise_open_files};

@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use rustix::fs::{Advice, CWD, FallocateFlags, RenameFlags};
+use rustix::process::{Resource, Rlimit};
 
 use super::{Space, Writers};
 
@@ -60,4 +61,18 @@ pub(super) fn writers(file: &File) -> Writers {
 pub fn ignore_lease_signal() {
     // SAFETY: SIG_IGN installs no handler, so nothing of ours runs in signal context.
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+}
+
+/// So many descriptors nobody needs, and a loop over all that could be open still ends soon.
+const OPEN_FILES_MAX: u64 = 65_536;
+
+/// Raises the limit of open files as far as we may by ourselves, for this process and its children.
+pub fn raise_open_files() -> io::Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES_MAX, |maximum| maximum.min(OPEN_FILES_MAX));
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(io::Error::from)
 }
