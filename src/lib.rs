@@ -22,4 +22,6 @@ pub mod receiver;
 pub mod admin;
 pub mod engine;
 
+pub mod bench;
+
 pub mod cli;

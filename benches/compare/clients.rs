@@ -1,46 +1,22 @@
 //! The yardsticks: the same request, over and over, without an engine around it.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use spoolhook::bench::spread;
 
 use crate::CONNECTIONS;
 
-/// Runs `requests` calls of what `client` makes, spread over the threads as each becomes free.
-fn spread<C>(requests: u64, client: impl Fn() -> C + Send + Sync + 'static) -> io::Result<()>
-where
-    C: FnMut() -> io::Result<()>,
-{
-    let (client, taken) = (Arc::new(client), Arc::new(AtomicU64::new(0)));
-    let threads: Vec<_> = (0..CONNECTIONS)
-        .map(|_| {
-            let (client, taken) = (client.clone(), taken.clone());
-            std::thread::spawn(move || {
-                let mut call = client();
-                while taken.fetch_add(1, Ordering::Relaxed) < requests {
-                    call()?;
-                }
-                Ok(())
-            })
-        })
-        .collect();
-    threads.into_iter().try_for_each(|thread| thread.join().expect("a client does not panic"))
+/// Whether another of `requests` is wanted, asked by all threads.
+fn until(requests: u64) -> impl Fn() -> bool + Sync {
+    let taken = AtomicU64::new(0);
+    move || taken.fetch_add(1, Ordering::Relaxed) < requests
 }
 
 /// One write and one read per request, on one connection per thread.
 pub fn bare_sockets(sink: SocketAddr, request: &[u8], requests: u64) -> io::Result<()> {
-    let request = request.to_vec();
-    spread(requests, move || {
-        let (mut stream, request) = (TcpStream::connect(sink), request.clone());
-        let mut answer = [0; 4096];
-        move || {
-            let stream = stream.as_mut().map_err(|error| io::Error::from(error.kind()))?;
-            stream.write_all(&request)?;
-            let read = stream.read(&mut answer)?;
-            if answer[..read].starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(io::Error::other("no answer")) }
-        }
-    })
+    spoolhook::bench::bare_sockets(sink, request, CONNECTIONS, until(requests)).map(drop)
 }
 
 /// The headers of a request that a client is to be given, and its body.
@@ -62,7 +38,7 @@ pub fn parts(request: &[u8]) -> (Vec<(String, String)>, Vec<u8>) {
 pub fn bare_ureq(sink: SocketAddr, request: &[u8], requests: u64) -> io::Result<()> {
     let (headers, body) = parts(request);
     let url = format!("http://{sink}/hook");
-    spread(requests, move || {
+    let client = || {
         let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
         let (headers, body, url) = (headers.clone(), body.clone(), url.clone());
         move || {
@@ -74,5 +50,6 @@ pub fn bare_ureq(sink: SocketAddr, request: &[u8], requests: u64) -> io::Result<
             response.body_mut().read_to_vec().map_err(io::Error::other)?;
             Ok(())
         }
-    })
+    };
+    spread(CONNECTIONS, until(requests), client).map(drop)
 }

@@ -27,9 +27,10 @@ mod wrk;
 use std::io;
 use std::time::Duration;
 
-use support::engine::{self, Cost, Home};
+use spoolhook::bench::{self, Cost, Home, median, own_cost, pause, quantile, trickle};
+use support::engine;
 use support::sink::{self, Sink};
-use support::{is_small, median, pause, quantile, set};
+use support::{is_small, set};
 
 pub const CONNECTIONS: usize = 32;
 const BODY_BYTES: usize = 500;
@@ -109,11 +110,11 @@ fn main() -> io::Result<()> {
 
 fn home(sink: &Sink, mode: &str) -> io::Result<Home> {
     let delivery = format!("mode = \"{mode}\"\nworkers = {CONNECTIONS}\nmax_in_flight = {CONNECTIONS}");
-    Home::new(&delivery, &engine::subscription("bench", &format!("http://{}/hook", sink.address), "**"))
+    engine::home(&delivery, &bench::subscription("bench", &format!("http://{}/hook", sink.address), "**"))
 }
 
 fn event(number: u64) -> String {
-    engine::event("salesOrder.updated", number, BODY_BYTES, None)
+    bench::event("salesOrder.updated", number, BODY_BYTES, None)
 }
 
 /// The request that the engine makes of an event: what the others send too.
@@ -129,8 +130,8 @@ fn sample_request(sink: &Sink) -> io::Result<Vec<u8>> {
 fn measure(name: &str, sink: &Sink, request: &[u8], requests: u64) -> io::Result<Run> {
     sink.ask("/reset")?;
     let cost = match name {
-        "bare sockets" => engine::own_cost(|| clients::bare_sockets(sink.address, request, requests))?,
-        "bare ureq" => engine::own_cost(|| clients::bare_ureq(sink.address, request, requests))?,
+        "bare sockets" => own_cost(|| clients::bare_sockets(sink.address, request, requests))?,
+        "bare ureq" => own_cost(|| clients::bare_ureq(sink.address, request, requests))?,
         "wrk" => wrk::run(sink.address, request, requests)?,
         "syslog-ng" => syslog_ng::run(sink, request, requests)?,
         mode => {
@@ -172,8 +173,8 @@ fn latency(sink: &Sink, per_second: u64, events: u64, is_kept_open: bool) -> io:
     let home = home(sink, "at-least-once")?;
     let running = home.run(false)?;
     pause(Duration::from_millis(500));
-    engine::trickle(&home.inbox(), events, per_second, is_kept_open, |number, at_ns| {
-        engine::event("salesOrder.updated", number, BODY_BYTES, Some(at_ns))
+    trickle(&home.inbox(), events, per_second, is_kept_open, |number, at_ns| {
+        Some(bench::event("salesOrder.updated", number, BODY_BYTES, Some(at_ns)))
     })?;
     for _ in 0..PATIENCE_LOOKS {
         if sink.stats()?.0 >= events {

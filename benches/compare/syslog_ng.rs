@@ -7,10 +7,10 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use spoolhook::bench::{Cost, pause, start};
+
 use crate::CONNECTIONS;
 use crate::clients::parts;
-use crate::support::engine::{Cost, start};
-use crate::support::pause;
 use crate::support::sink::Sink;
 
 const PROGRAM: &str = "syslog-ng";

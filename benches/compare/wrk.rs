@@ -4,9 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
+use spoolhook::bench::{Cost, start};
+
 use crate::CONNECTIONS;
 use crate::clients::parts;
-use crate::support::engine::{Cost, start};
 
 /// Requests per second that wrk surely surpasses: a run lasts as long as these take.
 const AT_LEAST_PER_SECOND: u64 = 33_000;

@@ -18,9 +18,10 @@ mod support;
 use std::io;
 use std::time::Duration;
 
-use support::engine::{self, Home};
+use spoolhook::bench::{self, median, pause};
+use support::engine;
 use support::sink::{self, Sink};
-use support::{is_small, median, pause, set};
+use support::{is_small, set};
 
 /// What the engine is given to do.
 struct Case {
@@ -74,13 +75,13 @@ fn url(sink: &Sink, path: &str) -> String {
 }
 
 fn event(event_type: &str, number: u64) -> String {
-    engine::event(event_type, number, 500, None)
+    bench::event(event_type, number, 500, None)
 }
 
 /// Each event goes to one of `count` endpoints, in turns.
 fn endpoints(sink: &Sink, count: u64, deliveries: u64) -> Case {
     let subscription =
-        |at: u64| engine::subscription(&format!("e{at}"), &url(sink, &at.to_string()), &format!("to.e{at}"));
+        |at: u64| bench::subscription(&format!("e{at}"), &url(sink, &at.to_string()), &format!("to.e{at}"));
     Case {
         label: format!("{count} endpoints"),
         subscriptions: (0..count).map(subscription).collect(),
@@ -95,7 +96,7 @@ fn endpoints(sink: &Sink, count: u64, deliveries: u64) -> Case {
 fn subscriptions(sink: &Sink, count: u64, deliveries: u64) -> Case {
     let subscription = |at: u64| {
         let events = if at < 10 { "order.*".to_owned() } else { format!("other{at}.changed") };
-        engine::subscription(&format!("s{at}"), &url(sink, &at.to_string()), &events)
+        bench::subscription(&format!("s{at}"), &url(sink, &at.to_string()), &events)
     };
     Case {
         label: format!("10 of {count} subscriptions"),
@@ -112,8 +113,8 @@ fn payload(sink: &Sink, bytes: usize, deliveries: u64) -> Case {
     let events = deliveries.min(400_000_000 / bytes as u64 / 2);
     Case {
         label: format!("{} KB", bytes as f64 / 1000.0),
-        subscriptions: engine::subscription("one", &url(sink, "one"), "**"),
-        line: Box::new(move |number| engine::event("order.updated", number, bytes, None)),
+        subscriptions: bench::subscription("one", &url(sink, "one"), "**"),
+        line: Box::new(move |number| bench::event("order.updated", number, bytes, None)),
         events,
         deliveries: events,
         backlog: 0,
@@ -122,7 +123,7 @@ fn payload(sink: &Sink, bytes: usize, deliveries: u64) -> Case {
 
 /// Each event goes to `count` endpoints.
 fn fan_out(sink: &Sink, count: u64, deliveries: u64) -> Case {
-    let subscription = |at: u64| engine::subscription(&format!("f{at}"), &url(sink, &at.to_string()), "order.*");
+    let subscription = |at: u64| bench::subscription(&format!("f{at}"), &url(sink, &at.to_string()), "order.*");
     let events = (deliveries / count).max(1);
     Case {
         label: format!("fan-out {count}"),
@@ -136,10 +137,10 @@ fn fan_out(sink: &Sink, count: u64, deliveries: u64) -> Case {
 
 /// While another endpoint, which refuses connections, is `backlog` events behind.
 fn behind(sink: &Sink, backlog: u64, deliveries: u64) -> Case {
-    let dead = engine::subscription("dead", "http://127.0.0.1:9/dead", "dead.*");
+    let dead = bench::subscription("dead", "http://127.0.0.1:9/dead", "dead.*");
     Case {
         label: format!("backlog of {backlog}"),
-        subscriptions: engine::subscription("live", &url(sink, "live"), "live.*") + &dead,
+        subscriptions: bench::subscription("live", &url(sink, "live"), "live.*") + &dead,
         line: Box::new(|number| event("live.updated", number)),
         events: deliveries,
         deliveries,
@@ -149,12 +150,12 @@ fn behind(sink: &Sink, backlog: u64, deliveries: u64) -> Case {
 
 fn measure(sink: &Sink, case: &Case) -> io::Result<Run> {
     sink.ask("/reset")?;
-    let home = Home::new("workers = 512\nmax_in_flight = 32", &case.subscriptions)?;
+    let home = engine::home("workers = 512\nmax_in_flight = 32", &case.subscriptions)?;
     if case.backlog > 0 {
         home.fill("backlog", case.backlog, |number| event("dead.updated", number))?;
     }
     let running = home.run(false)?;
-    home.wait_until_taken(case.backlog)?;
+    engine::wait_until_taken(&home, case.backlog)?;
     // Attempts at the dead endpoint come and go; what they cost is the same with and without a backlog.
     pause(Duration::from_secs(1));
     let before = running.cost().0;

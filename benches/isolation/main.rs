@@ -16,9 +16,10 @@ mod support;
 use std::io;
 use std::time::Duration;
 
-use support::engine::{self, Home};
+use spoolhook::bench::{self, Cost, pause, quantile, trickle};
+use support::engine;
 use support::sink::{self, Sink};
-use support::{is_small, pause, quantile, set};
+use support::{is_small, set};
 
 /// Of ten endpoints so many are sick.
 const SICK_OF_TEN: u64 = 3;
@@ -37,7 +38,7 @@ struct Run {
     p50_ms: f64,
     p99_ms: f64,
     worst_ms: f64,
-    cost: engine::Cost,
+    cost: Cost,
 }
 
 fn main() -> io::Result<()> {
@@ -96,18 +97,18 @@ fn measure(sink: &Sink, kind: &str, size: &Size) -> io::Result<Run> {
             "refuse" => format!("http://{REFUSED}/{at}"),
             sick => format!("http://{address}/{sick}/{at}"),
         };
-        engine::subscription(&format!("e{at}"), &url, &format!("to.e{at}"))
+        bench::subscription(&format!("e{at}"), &url, &format!("to.e{at}"))
     };
     let subscriptions: String = (0..size.endpoints).map(subscription).collect();
-    let home = Home::new("timeout = \"10s\"", &subscriptions)?;
+    let home = engine::home("timeout = \"10s\"", &subscriptions)?;
     let running = home.run(false)?;
-    home.wait_until_taken(0)?;
+    engine::wait_until_taken(&home, 0)?;
     let events = size.per_second * size.seconds;
     let endpoint = |number: u64| number % size.endpoints;
-    engine::trickle(&home.inbox(), events, size.per_second, true, |number, at_ns| {
+    trickle(&home.inbox(), events, size.per_second, true, |number, at_ns| {
         // The healthy ones alone are timed, in the run without sick ones too.
         let sent = (!is_sick(endpoint(number))).then_some(at_ns);
-        engine::event(&format!("to.e{}", endpoint(number)), number, 500, sent)
+        Some(bench::event(&format!("to.e{}", endpoint(number)), number, 500, sent))
     })?;
     pause(Duration::from_secs(3));
     let (cost, _) = running.cost();

@@ -1,126 +1,18 @@
-//! The receiver all contestants send to: this program run again as a process of its own. Keep-alive HTTP/1.1 on bare
-//! sockets, a thread per connection; it answers every request with an empty 200 as soon as its body is there.
-//!
-//! ```text
-//!   POST /...        counted; the first request of a run is kept, and the age of a body that says `"sent":<ns>`
-//!   POST /hang...    is never answered
-//!   POST /reset...   the connection is reset when the head has come
-//!   POST /drip...    an answer of one byte per second
-//!   GET /stats       -> "<requests> <nanoseconds from the first to the last>"
-//!   GET /first       -> the bytes of the first request
-//!   GET /ages        -> one age in nanoseconds per line
-//!   GET /reset       a new run
-//! ```
+//! The receiver all contestants send to (`src/bench/sink.rs` says what it answers): this program run again as a process of
+//! its own.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use super::{now_ns, pause};
-
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// The argument that makes this program a sink.
 pub const ARGUMENT: &str = "--sink";
-
-#[derive(Default)]
-struct Tally {
-    count: AtomicU64,
-    first_ns: AtomicU64,
-    last_ns: AtomicU64,
-    first: Mutex<Vec<u8>>,
-    ages_ns: Mutex<Vec<u64>>,
-}
 
 /// Serves until the process is ended; prints its port first.
 pub fn serve() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?.port());
-    let tally = Arc::new(Tally::default());
-    for stream in listener.incoming() {
-        let (stream, tally) = (stream?, tally.clone());
-        std::thread::Builder::new().stack_size(128 << 10).spawn(move || answer(stream, &tally))?;
-    }
-    Ok(())
-}
-
-/// The length of the first whole request in `bytes`: its head and its whole.
-fn whole_request(bytes: &[u8]) -> Option<(usize, usize)> {
-    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
-    let length = memchr::memmem::find(&bytes[..head], b"Content-Length: ").map_or(0, |at| {
-        let digits = bytes[at + 16..].iter().take_while(|byte| byte.is_ascii_digit());
-        digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'))
-    });
-    (bytes.len() >= head + length).then_some((head, head + length))
-}
-
-fn answer(mut stream: TcpStream, tally: &Tally) {
-    let _ = stream.set_nodelay(true);
-    let (mut buffer, mut filled) = (vec![0; 64 << 10], 0);
-    loop {
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) | Err(_) => return,
-            Ok(read) => filled += read,
-        }
-        while let Some((head, end)) = whole_request(&buffer[..filled]) {
-            let sent = if buffer.starts_with(b"GET ") {
-                let said = tell(&buffer[..head], tally);
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", said.len());
-                stream.write_all(&[head.as_bytes(), &said].concat())
-            } else if buffer.starts_with(b"POST /hang") {
-                Ok(())
-            } else if buffer.starts_with(b"POST /reset") {
-                let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
-                return;
-            } else if buffer.starts_with(b"POST /drip") {
-                OK.chunks(1).try_for_each(|byte| {
-                    pause(Duration::from_secs(1));
-                    stream.write_all(byte)
-                })
-            } else {
-                count(&buffer[..end], head, tally);
-                stream.write_all(OK)
-            };
-            if sent.is_err() {
-                return;
-            }
-            buffer.copy_within(end..filled, 0);
-            filled -= end;
-        }
-    }
-}
-
-fn count(request: &[u8], head: usize, tally: &Tally) {
-    let at_ns = now_ns();
-    if tally.count.fetch_add(1, Ordering::Relaxed) == 0 {
-        tally.first_ns.store(at_ns, Ordering::Relaxed);
-        *tally.first.lock().unwrap_or_else(PoisonError::into_inner) = request.to_vec();
-    }
-    tally.last_ns.fetch_max(at_ns, Ordering::Relaxed);
-    if let Some(at) = memchr::memmem::find(&request[head..], b"\"sent\":") {
-        let digits = request[head + at + 7..].iter().take_while(|byte| byte.is_ascii_digit());
-        let sent_ns = digits.fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0'));
-        tally.ages_ns.lock().unwrap_or_else(PoisonError::into_inner).push(at_ns.saturating_sub(sent_ns));
-    }
-}
-
-fn tell(head: &[u8], tally: &Tally) -> Vec<u8> {
-    if head.starts_with(b"GET /first ") {
-        return tally.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    }
-    let mut ages = tally.ages_ns.lock().unwrap_or_else(PoisonError::into_inner);
-    if head.starts_with(b"GET /ages ") {
-        return ages.iter().map(|age| format!("{age}\n")).collect::<String>().into_bytes();
-    }
-    if head.starts_with(b"GET /reset ") {
-        ages.clear();
-        [&tally.count, &tally.first_ns, &tally.last_ns].iter().for_each(|value| value.store(0, Ordering::Relaxed));
-    }
-    let (first, last) = (tally.first_ns.load(Ordering::Relaxed), tally.last_ns.load(Ordering::Relaxed));
-    format!("{} {}", tally.count.load(Ordering::Relaxed), last - first).into_bytes()
+    spoolhook::bench::serve(&listener, &Default::default())
 }
 
 /// A sink that runs, from outside.

@@ -17,7 +17,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("receiver", &["model", "env"]),
     ("admin", &["model", "env"]),
     ("engine", &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin"]),
-    ("cli", &["model", "env", "routing", "wire", "http", "config", "ingest", "receiver", "admin", "engine", "store"]),
+    ("bench", &["env"]),
+    (
+        "cli",
+        &[
+            "model", "env", "routing", "wire", "http", "config", "ingest", "receiver", "admin", "engine", "store",
+            "bench",
+        ],
+    ),
 ];
 
 fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
