@@ -144,6 +144,9 @@ fn answer(mut stream: TcpStream, tally: &Tally) {
     let _ = stream.set_nodelay(true);
     let (mut buffer, mut filled) = (vec![0; 64 << 10], 0);
     loop {
+        if filled == buffer.len() {
+            buffer.resize(2 * filled, 0);
+        }
         match stream.read(&mut buffer[filled..]) {
             Ok(0) | Err(_) => return,
             Ok(read) => filled += read,
@@ -197,6 +200,12 @@ mod tests {
         assert_eq!(answer_to(b"POST /hang HTTP/1.1\r\n\r\n"), (0, Vec::new()));
         let (_, stats) = answer_to(b"GET /stats HTTP/1.1\r\n\r\n");
         assert!(stats.ends_with(b"\r\n\r\n0 0"), "{stats:?}");
+    }
+
+    #[test]
+    fn a_large_request_is_taken_whole() {
+        let request = [b"POST /hook HTTP/1.1\r\nContent-Length: 200000\r\n\r\n".as_slice(), &[b'x'; 200_000]].concat();
+        assert_eq!(answer_to(&request.repeat(2)), (2, OK.repeat(2)));
     }
 
     #[test]
