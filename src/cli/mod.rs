@@ -4,6 +4,7 @@
 //! `--json` they print the engine's own answer, untouched.
 
 mod args;
+mod bench;
 mod client;
 mod commands;
 mod context;
@@ -17,6 +18,7 @@ mod logging;
 mod output;
 mod places;
 mod producer;
+mod progress;
 mod prompt;
 mod secret;
 mod style;

@@ -29,6 +29,8 @@ pub struct Output {
     quiet: bool,
     /// Whether stderr reaches a person, so that questions make sense.
     pub interactive: bool,
+    /// Whether stderr is a terminal.
+    is_terminal: bool,
 }
 
 impl Output {
@@ -39,7 +41,8 @@ impl Output {
             (_, true) => Format::JsonLines,
             _ => Format::Human,
         };
-        let interactive = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let is_terminal = io::stderr().is_terminal();
+        let interactive = io::stdin().is_terminal() && is_terminal;
         let choice = match global.color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
@@ -51,6 +54,7 @@ impl Output {
             format,
             quiet: global.quiet,
             interactive,
+            is_terminal,
         }
     }
 
@@ -63,11 +67,17 @@ impl Output {
             format,
             quiet: false,
             interactive: false,
+            is_terminal: false,
         }
     }
 
     pub fn is_human(&self) -> bool {
         self.format == Format::Human
+    }
+
+    /// Whether somebody looks on while a command works, so that a bar that moves makes sense.
+    pub fn is_watched(&self) -> bool {
+        self.is_terminal && self.is_human() && !self.quiet
     }
 
     /// Data for people, as it stands.

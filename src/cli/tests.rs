@@ -59,6 +59,10 @@ impl Screen {
     pub fn out(&self) -> String {
         self.out.text()
     }
+
+    pub fn err(&self) -> String {
+        self.err.text()
+    }
 }
 
 struct Bench {

@@ -6,6 +6,7 @@
 mod audit;
 mod backlog;
 mod bad_lines;
+mod bench;
 mod config;
 mod crash;
 mod deliveries;

@@ -2,6 +2,7 @@
 //! reads to a person.
 
 mod audit;
+mod bench;
 mod check;
 mod completions;
 mod deliveries;
@@ -62,6 +63,7 @@ commands! {
     Reload => reload,
     Sign => sign,
     Verify => verify,
+    Bench => bench,
     Completions => completions,
     Version => version,
 }
