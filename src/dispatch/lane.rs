@@ -19,10 +19,21 @@ use super::order::{Next, Order, RowKey, Skipped};
 use super::pace::Pace;
 use crate::model::{Event, Mode, OrderKey, Seq, Subscription, Timestamp};
 
-/// Most events a lane holds in memory.
-pub const WINDOW_EVENTS: usize = 512;
-/// Most bytes of events a lane holds in memory (one event always fits).
-pub const WINDOW_BYTES: usize = 1 << 20;
+/// Most events and bytes of events a lane holds in memory (one event always fits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    events: usize,
+    bytes: usize,
+}
+
+impl Window {
+    /// The share of each of so many lanes that have something to send. What they hold together stays about the same, and
+    /// those that read the log stay close enough together to read the same stretches.
+    pub fn of(lanes: usize) -> Self {
+        let share = |all: usize, least: usize, most: usize| (all / lanes.max(1)).clamp(least, most);
+        Self { events: share(8192, 16, 512), bytes: share(8 << 20, 32 << 10, 1 << 20) }
+    }
+}
 
 /// Most events a worker takes at a time; fewer where a crash leaves those unknown.
 const RUN_EVENTS: usize = 128;
@@ -52,6 +63,7 @@ pub struct Lane<T> {
     /// Each with the first event behind the one before it: what lies between is not for this lane.
     waiting: VecDeque<(Arc<Event>, Seq)>,
     waiting_bytes: usize,
+    pub window: Window,
     /// Where the next event that waits begins, so to speak.
     examined: Seq,
     /// Events that a worker took and did not get to, or whose turn has come: the next to be sent.
@@ -106,6 +118,7 @@ impl<T> Lane<T> {
             reach,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            window: Window::of(1),
             examined: if let Reach::Behind(from) = reach { from } else { tail },
             returned: VecDeque::new(),
             run: 1,
@@ -134,7 +147,8 @@ impl<T> Lane<T> {
     }
 
     fn has_room(&self, bytes: usize) -> bool {
-        self.waiting.is_empty() || (self.waiting.len() < WINDOW_EVENTS && self.waiting_bytes + bytes <= WINDOW_BYTES)
+        self.waiting.is_empty()
+            || (self.waiting.len() < self.window.events && self.waiting_bytes + bytes <= self.window.bytes)
     }
 
     fn push(&mut self, event: Arc<Event>) {
@@ -174,14 +188,21 @@ impl<T> Lane<T> {
     pub fn wants_log(&self) -> Option<(Seq, usize, usize)> {
         match self.reach {
             Reach::Behind(from) if self.may_send() && self.reading_log.is_none() && self.has_half_a_window() => {
-                Some((from, WINDOW_EVENTS - self.waiting.len(), WINDOW_BYTES.saturating_sub(self.waiting_bytes)))
+                let Window { events, bytes } = self.window;
+                let room = events.saturating_sub(self.waiting.len());
+                Some((from, room, bytes.saturating_sub(self.waiting_bytes)))
             }
             _ => None,
         }
     }
 
     fn has_half_a_window(&self) -> bool {
-        self.waiting.len() <= WINDOW_EVENTS / 2 && self.waiting_bytes <= WINDOW_BYTES / 2
+        self.waiting.len() <= self.window.events / 2 && self.waiting_bytes <= self.window.bytes / 2
+    }
+
+    /// Whether it holds events, or would if it had room.
+    pub fn is_busy(&self) -> bool {
+        self.may_send() && (!self.waiting.is_empty() || self.reach != Reach::CaughtUp)
     }
 
     /// Whether an event waits and may be looked at.

@@ -39,6 +39,7 @@ mod simulation;
 mod start;
 #[cfg(test)]
 mod stepped;
+mod stretch;
 mod supervise;
 mod target;
 #[cfg(test)]

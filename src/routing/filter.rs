@@ -57,11 +57,14 @@ impl CompiledFilter {
         })
     }
 
+    /// Whether the subscription takes events of this one's tenant and type, whatever its condition says.
+    pub fn may_match(&self, event: &Event) -> bool {
+        self.tenant == event.tenant && self.patterns.iter().any(|pattern| pattern.matches(&event.event_type))
+    }
+
     /// Whether the subscription takes this event. For one lane reading its past; for all at once there is the router.
     pub fn matches(&self, event: &Event) -> bool {
-        self.tenant == event.tenant
-            && self.patterns.iter().any(|pattern| pattern.matches(&event.event_type))
-            && self.condition_holds(&EventContext::new(event))
+        self.may_match(event) && (self.condition.is_none() || self.condition_holds(&EventContext::new(event)))
     }
 
     /// As [`CompiledFilter::matches`], with the reason.

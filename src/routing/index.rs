@@ -42,6 +42,18 @@ impl Router {
         Self { filters, tenants }
     }
 
+    /// Fills `found` with the subscriptions that take events of this one's tenant and type, whatever their conditions say;
+    /// sorted and without repeats.
+    pub fn candidates(&self, event: &Event, found: &mut Vec<SubId>) {
+        found.clear();
+        let Some(index) = self.tenants.get(&event.tenant) else { return };
+        let mut entries = index.exact.get(&event.event_type).cloned().unwrap_or_default();
+        index.wildcards.find(&event.event_type, &mut entries);
+        entries.sort_unstable();
+        found.extend(entries.iter().map(|entry| self.filters[*entry as usize].0));
+        found.dedup();
+    }
+
     /// Fills `matched` with the subscriptions that take this event, sorted and without repeats.
     pub fn matches(&self, event: &Event, matched: &mut Vec<SubId>) {
         matched.clear();
@@ -138,8 +150,13 @@ mod tests {
             let mut expected: Vec<SubId> =
                 filters.iter().filter(|(_, filter)| filter.matches(&event)).map(|(id, _)| *id).collect();
             expected.sort();
+            let mut candidates: Vec<SubId> =
+                filters.iter().filter(|(_, filter)| filter.may_match(&event)).map(|(id, _)| *id).collect();
+            candidates.sort();
             let router = Router::build(filters);
             let mut matched = Vec::new();
+            router.candidates(&event, &mut matched);
+            prop_assert_eq!(&matched, &candidates);
             router.matches(&event, &mut matched);
             prop_assert_eq!(&matched, &expected);
             let explained: Vec<SubId> =

@@ -7,6 +7,7 @@ mod starting;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rangemap::RangeSet;
 
@@ -15,7 +16,7 @@ pub use crew::{CrewSize, Ticket};
 pub use facts::interrupted;
 use starting::Turn;
 
-use super::lane::{Lane, Reach};
+use super::lane::{Lane, Reach, Window};
 use super::order::Decided;
 use super::pace::Standing;
 use super::{Action, Input, Job};
@@ -25,6 +26,9 @@ use crate::store::{Barrier, DeliveryKey, Ordered, Record};
 /// Deliveries whose outcome is not durable yet, beside the one that each worker is at. What a kill sends again is among
 /// these, so no kill repeats more than this and the number of workers. A slow disk slows sending, not memory.
 pub const UNCOMMITTED_MAX: usize = 1024;
+
+/// How often the lanes' room in memory is shared out anew.
+const SHARE_EVERY: Duration = Duration::from_millis(100);
 
 /// How a lane begins after a start or a reload.
 pub struct LaneStart<T> {
@@ -71,6 +75,8 @@ pub struct Scheduler<T> {
     settling: VecDeque<(u64, SubId, OrderKey, Decided)>,
     barrier: Option<Barrier>,
     draining: bool,
+    /// What each lane may hold, and since when.
+    window: (Window, Timestamp),
     actions: Vec<Action<T>>,
 }
 
@@ -91,6 +97,7 @@ impl<T> Scheduler<T> {
             settling: VecDeque::new(),
             barrier,
             draining: false,
+            window: (Window::of(1), Timestamp(i64::MIN)),
             actions: Vec::new(),
         }
     }
@@ -104,6 +111,7 @@ impl<T> Scheduler<T> {
         lane.held = !lane.subscription.active;
         lane.paused = start.paused;
         lane.next_due = start.parked.then_some(Timestamp(i64::MIN));
+        lane.window = self.window.0;
         self.lanes.insert(start.sub, lane);
         self.wake(start.sub);
     }
@@ -237,6 +245,7 @@ impl<T> Scheduler<T> {
             self.wake(sub);
         }
         self.crew.look(now);
+        self.share_out(now);
         while self.crew.has_room() && self.room() > 0 && !self.draining {
             let Some(sub) = self.next_lane() else { break };
             match self.turn(sub, now) {
@@ -251,6 +260,19 @@ impl<T> Scheduler<T> {
         let look = if is_short && !self.draining { self.crew.next_look() } else { None };
         let timer = self.timers.first().map(|(at, _)| *at);
         (std::mem::take(&mut self.actions), timer.into_iter().chain(look).min())
+    }
+
+    /// Shares the room in memory out among the lanes that are busy, now and then.
+    fn share_out(&mut self, now: Timestamp) {
+        let (window, since) = self.window;
+        if since <= now && now < since.plus(SHARE_EVERY) {
+            return;
+        }
+        let share = Window::of(self.lanes.values().filter(|lane| lane.is_busy()).count());
+        self.window = (share, now);
+        if share != window {
+            self.lanes.values_mut().for_each(|lane| lane.window = share);
+        }
     }
 
     /// The lane whose turn it is: one that stalled, once there is a worker for it; they have their share and no more.
