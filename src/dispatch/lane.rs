@@ -31,13 +31,13 @@ impl Window {
     /// those that read the log stay close enough together to read the same stretches.
     pub fn of(lanes: usize) -> Self {
         let share = |all: usize, least: usize, most: usize| (all / lanes.max(1)).clamp(least, most);
-        Self { events: share(8192, 16, 512), bytes: share(8 << 20, 32 << 10, 1 << 20) }
+        Self { events: share(8192, 8, 512), bytes: share(4 << 20, 8 << 10, 1 << 20) }
     }
 }
 
 /// Most events a worker takes at a time; fewer where a crash leaves those unknown.
 const RUN_EVENTS: usize = 128;
-const RUN_CLAIMS: usize = 32;
+const RUN_CLAIMS: usize = 64;
 
 /// What of the log a lane has examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,8 +244,9 @@ impl<T> Lane<T> {
     }
 
     /// Takes the events that the same worker may send next, at most `room`, up to the first that is not `sendable`.
-    pub fn take_more(&mut self, room: usize, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
-        let count = self.pace.share(self.waiting.len()).min(self.run).min(room);
+    /// `alone`: no other worker has time for this lane.
+    pub fn take_more(&mut self, room: usize, alone: bool, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
+        let count = self.pace.share(self.waiting.len(), alone).min(self.run).min(room);
         (1..count).map_while(|_| self.take(&sendable)).collect()
     }
 

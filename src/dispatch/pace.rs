@@ -163,9 +163,13 @@ impl Pace {
     }
 
     /// How many events one worker may take of this many that wait: an endpoint that is well gets them in runs, spread
-    /// over all its workers.
-    pub fn share(&self, waiting: usize) -> usize {
-        if self.is_well() { waiting * self.breadth() as usize / self.max as usize } else { 0 }
+    /// over all its workers unless there is only one (`alone`).
+    pub fn share(&self, waiting: usize, alone: bool) -> usize {
+        match self.is_well() {
+            false => 0,
+            true if alone => waiting,
+            true => waiting * self.breadth() as usize / self.max as usize,
+        }
     }
 
     /// Over how many connections at a time one worker may send so many events.

@@ -11,8 +11,9 @@ use crate::model::{Event, Filter, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{FilterEra, StateReader};
 
-/// Events examined for one request at most, so that one lane's long search does not keep the others waiting.
-const EXAMINED_MAX: usize = 8192;
+/// Events examined for one request at most, and no further stretch once something was found: one lane's long search does
+/// not keep the others waiting, and lanes that are behind stay together.
+const EXAMINED_MAX: Seq = 8192;
 
 /// What a lane asks for.
 pub enum ReadRequest {
@@ -101,21 +102,21 @@ impl CatchUp {
             let routes = is_newest.then_some(&self.routes);
             for place in stretch.candidates(sub, &filter, routes, (next, end)) {
                 let event = &stretch.events[place as usize];
-                examined += 1;
-                if filter.matches(event) {
-                    if found.len() >= events_max || (!found.is_empty() && bytes + event.line.len() > bytes_max) {
-                        next = event.seq;
-                        break 'log;
-                    }
-                    bytes += event.line.len();
-                    found.push(event.clone());
+                if !filter.matches(event) {
+                    continue;
                 }
-                if examined >= EXAMINED_MAX {
-                    next = event.seq + 1;
+                if found.len() >= events_max || (!found.is_empty() && bytes + event.line.len() > bytes_max) {
+                    next = event.seq;
                     break 'log;
                 }
+                bytes += event.line.len();
+                found.push(event.clone());
             }
+            examined += end - next;
             next = end;
+            if !found.is_empty() || examined >= EXAMINED_MAX {
+                break;
+            }
         }
         Ok(Input::LogRead { sub, events: found, next })
     }
@@ -134,7 +135,7 @@ impl CatchUp {
                 Ok(event) => event,
                 Err(error @ ReadError::Io { .. }) => return Err(error.into()),
                 Err(error) => {
-                    tracing::error!(event_id = row.facts.event_id, %error, "a delivery's payload is damaged; it ends here");
+                    tracing::error!(event_id = row.facts.event_id.as_str(), %error, "a delivery's payload is damaged; it ends here");
                     None
                 }
             };

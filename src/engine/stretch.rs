@@ -15,7 +15,7 @@ use crate::routing::{CompiledFilter, Router};
 use crate::store::{Ledger, StateReader};
 
 /// Bytes of lines kept decoded: a lane takes a stretch in many small windows.
-const DECODED_BYTES_MAX: usize = 8 << 20;
+const DECODED_BYTES_MAX: usize = 16 << 20;
 /// A stretch that more pairs of subscription and kind belong to than this is not sorted by subscription.
 const TAKERS_MAX: usize = 1 << 20;
 

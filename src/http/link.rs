@@ -24,7 +24,8 @@ use super::socket::Socket;
 
 /// What the head of a stand-in takes, and more.
 const STAND_IN_MAX: usize = 256;
-const INPUT_START: usize = 8 * 1024;
+/// Most answers are short, and there may be thousands of connections.
+const INPUT_START: usize = 1024;
 /// Above ureq's limit on a response head, so that ureq is the one who says "too large".
 const INPUT_MAX: usize = 80 * 1024;
 

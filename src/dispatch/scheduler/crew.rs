@@ -75,6 +75,10 @@ impl Crew {
         }
     }
 
+    pub(super) fn size(&self) -> CrewSize {
+        self.size
+    }
+
     pub(super) fn in_hand(&self) -> usize {
         self.hands.len()
     }

@@ -290,6 +290,11 @@ impl<T> Scheduler<T> {
         UNCOMMITTED_MAX.saturating_sub(self.in_hand.saturating_sub(self.crew.in_hand()) + self.commits)
     }
 
+    /// Whether there are more lanes with something to send than workers.
+    fn is_crowded(&self) -> bool {
+        self.ready.len() >= self.crew.size().at_work
+    }
+
     fn wake(&mut self, sub: SubId) {
         if self.lanes.contains_key(&sub) && self.queued.insert(sub) {
             self.ready.push_back(sub);
