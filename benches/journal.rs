@@ -23,8 +23,8 @@ fn delivered(seq: Seq) -> Record {
             delivery: [7; 16],
             position: Position { segment: SegmentId(1), offset: seq * 500 },
             seen: Timestamp(0),
-            event_id: "evt-0000000001".to_owned(),
-            event_type: "salesOrder.updated".to_owned(),
+            event_id: "evt-0000000001".into(),
+            event_type: "salesOrder.updated".into(),
             order: None,
         },
         attempt: Attempt {

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::{Position, Seq, Timestamp};
 
 /// What happened to the record.
@@ -44,7 +46,7 @@ impl Operation {
 }
 
 /// One event. `line` holds the exact bytes of its JSON object; `data` and `old` are ranges into it, so that what the
-/// producer wrote reaches the receiver byte for byte.
+/// producer wrote reaches the receiver byte for byte. Texts of up to 24 bytes need no memory of their own.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub seq: Seq,
@@ -52,16 +54,16 @@ pub struct Event {
     /// When the engine first saw the line.
     pub seen: Timestamp,
     pub line: Arc<[u8]>,
-    pub event_type: String,
-    pub tenant: String,
+    pub event_type: CompactString,
+    pub tenant: CompactString,
     /// The producer's id, or `<segment>-<offset>`.
-    pub id: String,
+    pub id: CompactString,
     /// RFC 3339: the producer's text as written, or `seen`.
-    pub time: String,
-    pub key: Option<String>,
+    pub time: CompactString,
+    pub key: Option<CompactString>,
     pub operation: Operation,
-    pub trigger: String,
-    pub traceparent: Option<String>,
+    pub trigger: CompactString,
+    pub traceparent: Option<CompactString>,
     pub data: Range<usize>,
     pub old: Option<Range<usize>>,
 }

@@ -74,11 +74,11 @@ impl CompiledFilter {
 
     pub(super) fn explain_in(&self, event: &Event, context: &EventContext<'_>) -> MatchVerdict {
         if self.tenant != event.tenant {
-            return MatchVerdict::WrongTenant { wanted: self.tenant.clone(), found: event.tenant.clone() };
+            return MatchVerdict::WrongTenant { wanted: self.tenant.clone(), found: event.tenant.to_string() };
         }
         if !self.patterns.iter().any(|pattern| pattern.matches(&event.event_type)) {
             let patterns = self.patterns.iter().map(Pattern::to_string).collect();
-            return MatchVerdict::WrongType { patterns, found: event.event_type.clone() };
+            return MatchVerdict::WrongType { patterns, found: event.event_type.to_string() };
         }
         let Some(condition) = &self.condition else { return MatchVerdict::Matched };
         match condition.evaluate(context) {

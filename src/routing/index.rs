@@ -46,8 +46,8 @@ impl Router {
     /// sorted and without repeats.
     pub fn candidates(&self, event: &Event, found: &mut Vec<SubId>) {
         found.clear();
-        let Some(index) = self.tenants.get(&event.tenant) else { return };
-        let mut entries = index.exact.get(&event.event_type).cloned().unwrap_or_default();
+        let Some(index) = self.tenants.get(event.tenant.as_str()) else { return };
+        let mut entries = index.exact.get(event.event_type.as_str()).cloned().unwrap_or_default();
         index.wildcards.find(&event.event_type, &mut entries);
         entries.sort_unstable();
         found.extend(entries.iter().map(|entry| self.filters[*entry as usize].0));
@@ -57,8 +57,8 @@ impl Router {
     /// Fills `matched` with the subscriptions that take this event, sorted and without repeats.
     pub fn matches(&self, event: &Event, matched: &mut Vec<SubId>) {
         matched.clear();
-        let Some(index) = self.tenants.get(&event.tenant) else { return };
-        let exact = index.exact.get(&event.event_type).map_or(&[][..], Vec::as_slice);
+        let Some(index) = self.tenants.get(event.tenant.as_str()) else { return };
+        let exact = index.exact.get(event.event_type.as_str()).map_or(&[][..], Vec::as_slice);
         if index.wildcards.is_empty() {
             self.judge(exact, event, matched);
             return;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use bincode::Options;
+use compact_str::CompactString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,8 @@ pub struct DeliveryFacts {
     pub position: Position,
     /// When the event was first seen.
     pub seen: Timestamp,
-    pub event_id: String,
-    pub event_type: String,
+    pub event_id: CompactString,
+    pub event_type: CompactString,
     /// What it is kept in order by.
     pub order: Option<OrderKey>,
 }

@@ -47,8 +47,8 @@ fn delivery(
     let parked = row.filter(|row| row.status == ExceptionStatus::Parked);
     Delivery {
         id: uuid::Uuid::from_bytes(facts.delivery).to_string(),
-        event_id: facts.event_id.clone(),
-        event_type: facts.event_type.clone(),
+        event_id: facts.event_id.to_string(),
+        event_type: facts.event_type.to_string(),
         tenant: subscription.tenant().to_owned(),
         subscription: subscription.name.clone(),
         status,

@@ -26,11 +26,11 @@ fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
     let mut takers = Vec::new();
     lock(&shared.routing).clone().router.matches(event, &mut takers);
     Ok(EventRecord {
-        id: event.id.clone(),
-        event_type: event.event_type.clone(),
-        tenant: event.tenant.clone(),
-        time: event.time.clone(),
-        key: event.key.clone(),
+        id: event.id.to_string(),
+        event_type: event.event_type.to_string(),
+        tenant: event.tenant.to_string(),
+        time: event.time.to_string(),
+        key: event.key.as_ref().map(ToString::to_string),
         operation: event.operation.as_str().to_owned(),
         seq: event.seq,
         segment: event.position.segment.to_string(),

@@ -40,6 +40,9 @@ pub fn status_after(verdict: Verdict) -> DeliveryStatus {
 
 fn tell(shared: &Shared, record: &Record, watched: bool) {
     let Record::Attempted { key, facts, attempt, verdict, base, .. } = record else { return };
+    if attempt.outcome == Outcome::Success && !watched {
+        return;
+    }
     let configured = lock(&shared.routing).subscriptions.clone();
     let Some(subscription) = configured.get(&key.sub) else { return };
     let delivery_id = uuid::Uuid::from_bytes(facts.delivery).to_string();
@@ -51,8 +54,8 @@ fn tell(shared: &Shared, record: &Record, watched: bool) {
         tracing::info!(
             subscription = subscription.name,
             delivery_id,
-            event_id = facts.event_id,
-            event = facts.event_type,
+            event_id = facts.event_id.as_str(),
+            event = facts.event_type.as_str(),
             attempt = attempt.number,
             outcome = attempt.outcome.as_str(),
             status_code = attempt.exchange.status_code,
@@ -66,8 +69,8 @@ fn tell(shared: &Shared, record: &Record, watched: bool) {
         shared.live.announce(AttemptLine {
             at: attempt.started.plus(std::time::Duration::from_millis(u64::from(attempt.duration_ms))),
             delivery_id,
-            event_id: facts.event_id.clone(),
-            event_type: facts.event_type.clone(),
+            event_id: facts.event_id.to_string(),
+            event_type: facts.event_type.to_string(),
             tenant: subscription.tenant().to_owned(),
             subscription: subscription.name.clone(),
             attempt: attempt.number,

@@ -135,7 +135,7 @@ impl World {
             for row in sub.into_iter().flat_map(|sub| reader.view.exceptions(sub)) {
                 let (_, row) = row.map_err(|error| error.to_string())?;
                 let gone = row.last.is_some_and(|last| last.outcome == Outcome::Http410);
-                own.insert(row.facts.event_id, (row.attempts - row.base, gone));
+                own.insert(row.facts.event_id.to_string(), (row.attempts - row.base, gone));
             }
         }
         self.judge.drops = self.ground.files.disk.had_holes();

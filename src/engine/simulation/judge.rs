@@ -93,7 +93,7 @@ impl Judge {
         self.transmissions += 1;
         let Transmission { lane, delivery, attempt, event, status, at } = transmission;
         let what = format!("event {} to lane {lane}", event.id);
-        let line = self.lines.get_mut(&event.id).ok_or_else(|| format!("{what}: no producer wrote it"))?;
+        let line = self.lines.get_mut(event.id.as_str()).ok_or_else(|| format!("{what}: no producer wrote it"))?;
         if line.text.as_bytes() != &*event.line {
             return Err(format!("{what}: its bytes are not what the producer wrote"));
         }
@@ -101,7 +101,7 @@ impl Judge {
             return Err(format!("{what} was sent, and a power cut now would take it out of the spool"));
         }
         line.sure = true;
-        let key = (*lane, event.id.clone());
+        let key = (*lane, event.id.to_string());
         let known = self.deliveries.entry(key.clone()).or_default();
         if !known.contains(delivery) {
             known.push(*delivery);
@@ -115,7 +115,7 @@ impl Judge {
         if rules.ordered_from.is_some_and(|from| event.seq >= from)
             && let Some(of) = &event.key
         {
-            let newest = self.newest.entry((*lane, of.clone())).or_default();
+            let newest = self.newest.entry((*lane, of.to_string())).or_default();
             if event.seq < *newest && !is_asked_for {
                 return Err(format!(
                     "{what} was sent after number {newest} of the same key, and is number {}",
@@ -125,7 +125,7 @@ impl Judge {
             *newest = event.seq.max(*newest);
         }
         let sent = self.sent.entry(*delivery).or_default();
-        (sent.lane, sent.event) = (*lane, event.id.clone());
+        (sent.lane, sent.event) = (*lane, event.id.to_string());
         if rules.at_most_once && !sent.attempts.is_empty() {
             return Err(format!("{what} was transmitted twice, at most once is promised"));
         }

@@ -201,7 +201,7 @@ impl Machine {
         let any = !tick.batches.is_empty();
         for batch in tick.batches {
             let take = |event: &Event| Take {
-                id: event.id.clone(),
+                id: event.id.to_string(),
                 seq: event.seq,
                 position: event.position,
                 takers: takers(event),

@@ -216,7 +216,7 @@ impl World {
             again.facts.delivery = id.0.into_bytes();
             again.facts.order = None;
             machine.push(vec![Record::Replayed { key, row: again, at: now }], Then::Nothing);
-            *self.judge.replays.entry((lane, event)).or_default() += 1;
+            *self.judge.replays.entry((lane, event.to_string())).or_default() += 1;
         } else if machine.scheduler.reserve(key) {
             let mut again = pending(ExceptionRow { base: row.attempts, ..row });
             again.facts.order = None;

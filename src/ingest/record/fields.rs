@@ -1,6 +1,8 @@
 //! What each field of an event may hold (the event table of the contract). Every refusal names the field, says what
 //! was found and what to write instead.
 
+use compact_str::CompactString;
+
 use crate::model::{Operation, Rejection, RejectionReason, Timestamp, valid_event_type};
 
 use super::envelope::Envelope;
@@ -18,7 +20,7 @@ fn schema(detail: impl Into<String>) -> Rejection {
 }
 
 /// The text of an optional string field; `null` counts as absent, since many serializers write it so.
-fn string(field: &str, raw: Option<&str>) -> Result<Option<String>, Rejection> {
+fn string(field: &str, raw: Option<&str>) -> Result<Option<CompactString>, Rejection> {
     let Some(raw) = raw.filter(|raw| *raw != "null") else {
         return Ok(None);
     };
@@ -30,10 +32,10 @@ fn string(field: &str, raw: Option<&str>) -> Result<Option<String>, Rejection> {
     if let Some(plain) = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'))
         && memchr::memchr(b'\\', plain.as_bytes()).is_none()
     {
-        return Ok(Some(plain.to_owned()));
+        return Ok(Some(plain.into()));
     }
-    serde_json::from_str(raw)
-        .map(Some)
+    serde_json::from_str::<String>(raw)
+        .map(|text| Some(text.into()))
         .map_err(|_| schema(format!("`{field}` holds an escape that is no character; write it as plain UTF-8")))
 }
 
@@ -49,7 +51,7 @@ fn kind(raw: &str) -> &'static str {
 }
 
 /// An optional text that may end up in a header or a path: 1 to `max` bytes without control characters.
-pub(super) fn text(field: &str, raw: Option<&str>, max: usize) -> Result<Option<String>, Rejection> {
+pub(super) fn text(field: &str, raw: Option<&str>, max: usize) -> Result<Option<CompactString>, Rejection> {
     let Some(text) = string(field, raw)? else {
         return Ok(None);
     };
@@ -62,7 +64,7 @@ pub(super) fn text(field: &str, raw: Option<&str>, max: usize) -> Result<Option<
     Ok(Some(text))
 }
 
-pub(super) fn event_type(raw: Option<&str>) -> Result<String, Rejection> {
+pub(super) fn event_type(raw: Option<&str>) -> Result<CompactString, Rejection> {
     let Some(name) = string("type", raw)? else {
         return Err(schema("`type` is missing; name the event, as in \"type\":\"salesOrder.updated\""));
     };
@@ -93,7 +95,7 @@ pub(super) fn data<'a>(envelope: &Envelope<'a>) -> Result<&'a str, Rejection> {
     }
 }
 
-pub(super) fn id(raw: Option<&str>) -> Result<Option<String>, Rejection> {
+pub(super) fn id(raw: Option<&str>) -> Result<Option<CompactString>, Rejection> {
     let Some(id) = string("id", raw)? else {
         return Ok(None);
     };
@@ -108,7 +110,7 @@ pub(super) fn id(raw: Option<&str>) -> Result<Option<String>, Rejection> {
 }
 
 /// The producer's own text of the time, checked against the `date-time` of RFC 3339 section 5.6.
-pub(super) fn time(raw: Option<&str>) -> Result<Option<String>, Rejection> {
+pub(super) fn time(raw: Option<&str>) -> Result<Option<CompactString>, Rejection> {
     let Some(time) = string("time", raw)? else {
         return Ok(None);
     };
@@ -165,8 +167,8 @@ pub(super) fn operation(raw: Option<&str>) -> Result<Option<Operation>, Rejectio
 }
 
 /// A trace context that does not parse is left out rather than costing the event (W3C Trace Context section 3.2.2).
-pub(super) fn traceparent(raw: Option<&str>) -> Result<Option<String>, Rejection> {
-    let shape = |text: &String| {
+pub(super) fn traceparent(raw: Option<&str>) -> Result<Option<CompactString>, Rejection> {
+    let shape = |text: &CompactString| {
         let lengths = [2, 32, 16, 2];
         let mut parts = text.split('-');
         lengths.iter().all(|&length| {

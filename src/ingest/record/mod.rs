@@ -17,6 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use compact_str::{ToCompactString, format_compact};
 use serde::de::IgnoredAny;
 
 use crate::model::{Event, Operation, Position, Rejection, RejectionReason, Seq, Timestamp};
@@ -195,12 +196,12 @@ fn assemble(
         seq,
         position,
         seen,
-        tenant: fields::text("tenant", envelope.tenant, fields::MAX_NAME)?.unwrap_or_else(|| "default".to_owned()),
-        id: id.unwrap_or_else(|| format!("{}-{}", position.segment, position.offset)),
-        time: fields::time(envelope.time)?.unwrap_or_else(|| seen.to_string()),
+        tenant: fields::text("tenant", envelope.tenant, fields::MAX_NAME)?.unwrap_or_else(|| "default".into()),
+        id: id.unwrap_or_else(|| format_compact!("{}-{}", position.segment, position.offset)),
+        time: fields::time(envelope.time)?.unwrap_or_else(|| seen.to_compact_string()),
         key: subject.or(key),
         operation: fields::operation(envelope.operation)?.unwrap_or_else(|| Operation::of_verb(verb)),
-        trigger: fields::text("trigger", envelope.trigger, fields::MAX_NAME)?.unwrap_or_else(|| verb.to_owned()),
+        trigger: fields::text("trigger", envelope.trigger, fields::MAX_NAME)?.unwrap_or_else(|| verb.into()),
         traceparent: fields::traceparent(envelope.traceparent)?,
         data: range_in(object, data),
         old: envelope.old.filter(|old| *old != "null").map(|old| range_in(object, old)),

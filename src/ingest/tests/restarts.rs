@@ -7,7 +7,7 @@ fn positions(rig: &Rig) -> Vec<(String, String)> {
         .journal
         .events
         .iter()
-        .map(|event| (event.id.clone(), String::from_utf8_lossy(&event.line).into_owned()))
+        .map(|event| (event.id.to_string(), String::from_utf8_lossy(&event.line).into_owned()))
         .collect();
     all.sort();
     all

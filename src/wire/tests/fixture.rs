@@ -43,16 +43,16 @@ pub(super) fn event(line: &str) -> Event {
         position: Position { segment: SegmentId(0), offset: 0 },
         seen: NOW,
         line: line.as_bytes().into(),
-        tenant: "acme".to_owned(),
-        id: fields.id.unwrap_or_else(|| "evt_0001".to_owned()),
-        time: "2026-03-12T09:59:58Z".to_owned(),
-        key: fields.key,
+        tenant: "acme".into(),
+        id: fields.id.unwrap_or_else(|| "evt_0001".to_owned()).into(),
+        time: "2026-03-12T09:59:58Z".into(),
+        key: fields.key.map(Into::into),
         operation: Operation::of_verb(&verb),
-        trigger: fields.trigger.unwrap_or(verb),
-        traceparent: fields.traceparent,
+        trigger: fields.trigger.unwrap_or(verb).into(),
+        traceparent: fields.traceparent.map(Into::into),
         data: range(fields.data),
         old: fields.old.map(range),
-        event_type: fields.event_type,
+        event_type: fields.event_type.into(),
     }
 }
 
