@@ -1,8 +1,9 @@
-//! Who sends next. Inputs in, actions out; the lanes are independent of each other and share only the number of workers.
+//! Who sends next. Inputs in, actions out; the lanes are independent of each other and share only the workers, tenant by tenant.
 
 mod crew;
 mod facts;
 mod judging;
+mod ready;
 mod starting;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -14,6 +15,7 @@ use rangemap::RangeSet;
 use crew::Crew;
 pub use crew::{CrewSize, Ticket};
 pub use facts::interrupted;
+use ready::Ready;
 use starting::Turn;
 
 use super::lane::{Lane, Reach, Window};
@@ -59,7 +61,7 @@ pub struct LaneStatus {
 /// The lanes and what they share.
 pub struct Scheduler<T> {
     lanes: HashMap<SubId, Lane<T>>,
-    ready: VecDeque<SubId>,
+    ready: Ready,
     queued: HashSet<SubId>,
     timers: BTreeSet<(Timestamp, SubId)>,
     tail: Seq,
@@ -85,7 +87,7 @@ impl<T> Scheduler<T> {
     pub fn new(crew: CrewSize, tail: Seq, barrier: Option<Barrier>) -> Self {
         Self {
             lanes: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             queued: HashSet::new(),
             timers: BTreeSet::new(),
             tail,
@@ -249,7 +251,7 @@ impl<T> Scheduler<T> {
         while self.crew.has_room() && self.room() > 0 && !self.draining {
             let Some(sub) = self.next_lane() else { break };
             match self.turn(sub, now) {
-                Turn::Again => self.ready.push_back(sub),
+                Turn::Again => self.line_up(sub),
                 Turn::Over => {
                     self.queued.remove(&sub);
                 }
@@ -282,7 +284,7 @@ impl<T> Scheduler<T> {
                 return self.stalled[stall(standing)].pop_front();
             }
         }
-        self.ready.pop_front()
+        self.ready.pop()
     }
 
     /// How many more deliveries may go out before outcomes must become durable.
@@ -297,16 +299,22 @@ impl<T> Scheduler<T> {
 
     fn wake(&mut self, sub: SubId) {
         if self.lanes.contains_key(&sub) && self.queued.insert(sub) {
-            self.ready.push_back(sub);
+            self.line_up(sub);
+        }
+    }
+
+    fn line_up(&mut self, sub: SubId) {
+        if let Some(lane) = self.lanes.get(&sub) {
+            self.ready.push(lane.subscription.tenant(), sub);
         }
     }
 
     /// A lane whose endpoint stands otherwise now need not wait among those it stood with.
     fn unstall(&mut self, sub: SubId) {
-        for lanes in &mut self.stalled {
-            if let Some(at) = lanes.iter().position(|lane| *lane == sub) {
-                lanes.remove(at);
-                self.ready.push_back(sub);
+        for lanes in 0..self.stalled.len() {
+            if let Some(at) = self.stalled[lanes].iter().position(|lane| *lane == sub) {
+                self.stalled[lanes].remove(at);
+                self.line_up(sub);
             }
         }
     }
