@@ -17,23 +17,8 @@ use rangemap::RangeSet;
 use super::Parked;
 use super::order::{Next, Order, RowKey, Skipped};
 use super::pace::Pace;
+use super::window::Window;
 use crate::model::{Event, Mode, OrderKey, Seq, Subscription, Timestamp};
-
-/// Most events and bytes of events a lane holds in memory (one event always fits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    events: usize,
-    bytes: usize,
-}
-
-impl Window {
-    /// The share of each of so many lanes that have something to send. What they hold together stays about the same, and
-    /// those that read the log stay close enough together to read the same stretches.
-    pub fn of(lanes: usize) -> Self {
-        let share = |all: usize, least: usize, most: usize| (all / lanes.max(1)).clamp(least, most);
-        Self { events: share(8192, 8, 512), bytes: share(4 << 20, 8 << 10, 1 << 20) }
-    }
-}
 
 /// Most events a worker takes at a time; fewer where a crash leaves those unknown.
 const RUN_EVENTS: usize = 128;
@@ -244,9 +229,9 @@ impl<T> Lane<T> {
     }
 
     /// Takes the events that the same worker may send next, at most `room`, up to the first that is not `sendable`.
-    /// `alone`: no other worker has time for this lane.
-    pub fn take_more(&mut self, room: usize, alone: bool, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
-        let count = self.pace.share(self.waiting.len(), alone).min(self.run).min(room);
+    /// `crowded`: no other worker has time for this lane.
+    pub fn take_more(&mut self, room: usize, crowded: bool, sendable: impl Fn(&Event) -> bool) -> VecDeque<Arc<Event>> {
+        let count = self.pace.share(self.waiting.len() + self.returned.len(), crowded).min(self.run).min(room);
         (1..count).map_while(|_| self.take(&sendable)).collect()
     }
 

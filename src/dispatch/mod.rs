@@ -13,6 +13,7 @@ mod retry;
 mod scheduler;
 #[cfg(test)]
 mod tests;
+mod window;
 pub mod worker;
 
 use std::collections::VecDeque;
@@ -45,7 +46,7 @@ pub struct Job<T> {
     ticket: Ticket,
     /// Connections the worker may use at a time.
     width: u32,
-    /// Events whose first attempts the same worker makes next, as long as each succeeds and all of it is quick.
+    /// Events whose first attempts the same worker makes next, as long as those before succeed and all of it is quick.
     more: VecDeque<Arc<Event>>,
 }
 
@@ -119,9 +120,10 @@ impl<T> Ran<T> {
         }
     }
 
-    /// What there will be to tell after this.
-    fn rest(&self) -> Self {
-        Self { done: Vec::new(), unsent: VecDeque::new(), freed: 0, ..*self }
+    /// Tells what there is to tell so far, and forgets it.
+    fn tell(&mut self, report: impl Fn(Self)) {
+        let rest = Self { done: Vec::new(), unsent: VecDeque::new(), freed: 0, ..*self };
+        report(std::mem::replace(self, rest));
     }
 
     fn is_news(&self) -> bool {

@@ -163,11 +163,11 @@ impl Pace {
     }
 
     /// How many events one worker may take of this many that wait: an endpoint that is well gets them in runs, spread
-    /// over all its workers unless there is only one (`alone`).
-    pub fn share(&self, waiting: usize, alone: bool) -> usize {
+    /// over all its workers, unless there are so many lanes that one is enough (`crowded`).
+    pub fn share(&self, waiting: usize, crowded: bool) -> usize {
         match self.is_well() {
             false => 0,
-            true if alone => waiting,
+            true if crowded => waiting,
             true => waiting * self.breadth() as usize / self.max as usize,
         }
     }

@@ -44,46 +44,68 @@ where
     let width = job.width.max(1) as usize;
     let mut ran = Ran::of(&job);
     let mut unsent = std::mem::take(&mut job.more);
-    let next = job.to_come();
+    let (next, target) = (job.to_come(), job.target.clone());
     let mut job = Some(job);
     let (mut flights, mut pending, mut found) = (Vec::new(), Vec::new(), Vec::new());
     let (mut goes_on, mut held, mut reported) = (true, width, began);
+    // It may take long before the first has even left: others can have the rest meanwhile.
+    if !unsent.is_empty() && !transport.is_ready(target.endpoint()) {
+        goes_on = false;
+    }
     loop {
-        while pending.len() < width && goes_on {
-            let Some(job) = job.take().or_else(|| unsent.pop_front().map(&next)) else { break };
+        if !goes_on {
+            ran.is_cut |= !unsent.is_empty();
+            ran.unsent.append(&mut unsent);
+        }
+        let still = pending.len() + usize::from(job.is_some());
+        if !goes_on || unsent.is_empty() {
+            ran.freed += held - still;
+            held = still;
+        }
+        if job.is_some() && ran.is_news() {
+            ran.tell(&report);
+        }
+        while pending.len() < width {
+            let Some(job) = job.take().or_else(|| {
+                let is_quick = goes_on && (pending.is_empty() || transport.is_ready(target.endpoint()));
+                if is_quick { unsent.pop_front().map(&next) } else { None }
+            }) else {
+                break;
+            };
             let flight = Flight { job, started: clock.now(), began: clock.monotonic() };
             ran.count += 1;
-            match guarded(&flight.job, || begin(&flight, transport)) {
+            match guarded(&flight.job, || begin(&flight, transport)).unwrap_or_else(Err) {
                 Ok(way) => {
                     pending.push(way);
                     flights.push(flight);
                 }
                 Err(evidence) => {
-                    goes_on = false;
-                    ran.done.push(conclude(flight, evidence, clock));
+                    let ended = conclude(flight, evidence, clock);
+                    goes_on &= ended.judgement == outcome::Judgement::Delivered;
+                    ran.done.push(ended);
                 }
             }
+            goes_on &= clock.monotonic() < began + RUN_MAX;
         }
-        if !goes_on {
+        if pending.is_empty() && (unsent.is_empty() || !goes_on) {
             ran.is_cut |= !unsent.is_empty();
             ran.unsent.append(&mut unsent);
-        }
-        if pending.is_empty() {
-            ran.ended = true;
             ran.freed += held;
+            ran.ended = true;
             return report(ran);
-        }
-        if !goes_on || unsent.is_empty() {
-            ran.freed += held - pending.len();
-            held = pending.len();
         }
         // What is to be told does not wait for an endpoint that may be silent for long.
         let at_most = if ran.is_news() { Some(REPORT_AFTER) } else { (!ran.waits).then_some(WAITS_AFTER) };
         transport.await_any(&mut pending, at_most, &mut found);
-        if found.is_empty() && !ran.waits {
-            (ran.waits, goes_on, reported) = (true, false, clock.monotonic());
-            let rest = ran.rest();
-            report(std::mem::replace(&mut ran, rest));
+        if found.is_empty() {
+            // With news, the silence was a short one.
+            if !ran.is_news() {
+                (ran.waits, goes_on) = (true, false);
+                ran.is_cut |= !unsent.is_empty();
+                ran.unsent.append(&mut unsent);
+            }
+            reported = clock.monotonic();
+            ran.tell(&report);
             continue;
         }
         for at in found.drain(..).rev() {
@@ -95,15 +117,14 @@ where
         }
         let now = clock.monotonic();
         goes_on &= now < began + RUN_MAX;
-        if ran.is_news() && !pending.is_empty() && now >= reported + REPORT_AFTER {
+        if now >= reported + REPORT_AFTER && !pending.is_empty() {
             reported = now;
-            let rest = ran.rest();
-            report(std::mem::replace(&mut ran, rest));
+            ran.tell(&report);
         }
     }
 }
 
-fn begin<X, T>(flight: &Flight<T>, transport: &X) -> X::Pending
+fn begin<X, T>(flight: &Flight<T>, transport: &X) -> Result<X::Pending, Evidence>
 where
     X: Transport,
     T: Target<Endpoint = X::Endpoint>,

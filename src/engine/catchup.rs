@@ -28,10 +28,15 @@ pub struct EraFilters(HashMap<(SubId, Seq), (Filter, Arc<CompiledFilter>)>);
 impl EraFilters {
     /// The filter of `sub` in force at `seq`; `None` before its first era.
     pub fn at(&mut self, sub: SubId, eras: &[FilterEra], seq: Seq) -> Result<Option<Arc<CompiledFilter>>, Doubt> {
-        let Some(era) = eras.iter().rev().find(|era| era.from_seq <= seq) else { return Ok(None) };
+        let era = eras.iter().rev().find(|era| era.from_seq <= seq);
+        era.map(|era| self.of(sub, era)).transpose()
+    }
+
+    /// The filter of an era.
+    pub(super) fn of(&mut self, sub: SubId, era: &FilterEra) -> Result<Arc<CompiledFilter>, Doubt> {
         // Two eras may begin at one event; the later counts.
         if let Some((_, filter)) = self.0.get(&(sub, era.from_seq)).filter(|(filter, _)| *filter == era.filter) {
-            return Ok(Some(filter.clone()));
+            return Ok(filter.clone());
         }
         let filter = CompiledFilter::compile(&era.filter).map_err(|error| {
             let reason = format!("the stored filter of subscription {} does not compile: {error}", sub.0);
@@ -39,7 +44,7 @@ impl EraFilters {
         })?;
         let filter = Arc::new(filter);
         self.0.insert((sub, era.from_seq), (era.filter.clone(), filter.clone()));
-        Ok(Some(filter))
+        Ok(filter)
     }
 }
 
@@ -85,20 +90,25 @@ impl CatchUp {
             };
             // One filter holds up to here.
             let mut end = upto.min(stretch.end);
-            let ledger = self.state.ledger();
-            let eras = ledger.lanes.get(&sub).map_or(&[][..], |lane| &lane.eras);
-            let later = eras.partition_point(|era| era.from_seq <= next);
-            end = eras.get(later).map_or(end, |era| end.min(era.from_seq));
-            let filter = self.filters.at(sub, eras, next)?;
-            let Some(filter) = filter else {
+            let (era, is_newest) = {
+                let ledger = self.state.ledger();
+                let eras = ledger.lanes.get(&sub).map_or(&[][..], |lane| &lane.eras);
+                let later = eras.partition_point(|era| era.from_seq <= next);
+                end = eras.get(later).map_or(end, |era| end.min(era.from_seq));
+                (later.checked_sub(1).map(|era| eras[era].clone()), later == eras.len())
+            };
+            examined += end - next;
+            let Some(era) = era else {
                 next = end;
+                if examined >= EXAMINED_MAX {
+                    break;
+                }
                 continue;
             };
-            let is_newest = later == eras.len();
+            let filter = self.filters.of(sub, &era)?;
             if is_newest && !self.routes.know(sub, &filter) {
-                self.routes.renew(&ledger, &mut self.filters)?;
+                self.routes.renew(&self.state, &mut self.filters)?;
             }
-            drop(ledger);
             let routes = is_newest.then_some(&self.routes);
             for place in stretch.candidates(sub, &filter, routes, (next, end)) {
                 let event = &stretch.events[place as usize];
@@ -112,7 +122,6 @@ impl CatchUp {
                 bytes += event.line.len();
                 found.push(event.clone());
             }
-            examined += end - next;
             next = end;
             if !found.is_empty() || examined >= EXAMINED_MAX {
                 break;

@@ -104,6 +104,10 @@ impl Parts {
         report(&opened.notices);
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
+        // A connection is a file, and there may be some for each worker.
+        if let Err(error) = crate::env::raise_open_files() {
+            tracing::warn!(%error, "the limit of open files stays as it is");
+        }
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let crew = CrewSize::of(config.delivery.workers as usize, processors);
         let booted = boot((state, &opened), settings, files, &wanted, crew, now)?;

@@ -73,7 +73,17 @@ impl Transport for Scripted {
         evidence
     }
 
-    fn begin(&self, subscription: &String, request: &Request, _timeout: Duration) -> Evidence {
+    fn is_ready(&self, _: &String) -> bool {
+        true
+    }
+
+    fn begin(&self, subscription: &String, request: &Request, _: Duration) -> Result<Evidence, Evidence> {
+        Ok(self.answer(subscription, request))
+    }
+}
+
+impl Scripted {
+    fn answer(&self, subscription: &str, request: &Request) -> Evidence {
         let scripted = self.answers.lock().unwrap().pop_front();
         let answer = scripted.unwrap_or_else(|| match &mut *self.choose.lock().unwrap() {
             Some(choose) => choose(subscription),
@@ -81,7 +91,7 @@ impl Transport for Scripted {
         });
         self.seen.lock().unwrap().push(Seen {
             at: self.clock.now(),
-            subscription: subscription.clone(),
+            subscription: subscription.to_owned(),
             taken: matches!(answer, Answer::Status(200..300)),
             request: request.clone(),
         });

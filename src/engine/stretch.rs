@@ -12,12 +12,12 @@ use super::doubt::Doubt;
 use crate::ingest::{LogReader, ReadError};
 use crate::model::{Event, Extent, SegmentId, Seq, SubId};
 use crate::routing::{CompiledFilter, Router};
-use crate::store::{Ledger, StateReader};
+use crate::store::StateReader;
 
 /// Bytes of lines kept decoded: a lane takes a stretch in many small windows.
 const DECODED_BYTES_MAX: usize = 16 << 20;
 /// A stretch that more pairs of subscription and kind belong to than this is not sorted by subscription.
-const TAKERS_MAX: usize = 1 << 20;
+const TAKERS_MAX: usize = 1 << 16;
 
 /// The kept events from `first` up to `end`.
 pub(super) struct Stretch {
@@ -156,11 +156,13 @@ impl Routes {
         self.filters.get(&sub).is_some_and(|known| Arc::ptr_eq(known, filter))
     }
 
-    pub(super) fn renew(&mut self, ledger: &Ledger, filters: &mut EraFilters) -> Result<(), Doubt> {
+    pub(super) fn renew(&mut self, state: &StateReader, filters: &mut EraFilters) -> Result<(), Doubt> {
+        // Compiled without the ledger in hand: the committer needs it.
+        let newest: Vec<_> =
+            state.ledger().lanes.iter().filter_map(|(sub, lane)| Some((*sub, lane.eras.last()?.clone()))).collect();
         self.filters.clear();
-        for (sub, lane) in &ledger.lanes {
-            let Some(era) = lane.eras.last() else { continue };
-            self.filters.extend(filters.at(*sub, &lane.eras, era.from_seq)?.map(|filter| (*sub, filter)));
+        for (sub, era) in &newest {
+            self.filters.insert(*sub, filters.of(*sub, era)?);
         }
         self.router = Router::build(self.filters.iter().map(|(sub, filter)| (*sub, filter.clone())).collect());
         self.version += 1;

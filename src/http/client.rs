@@ -1,4 +1,4 @@
-//! The transport of the engine: endpoints of subscriptions, and one POST at a time to each.
+//! The transport of the engine: endpoints of subscriptions, and the requests on their way to them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,8 +135,7 @@ fn check_headers(headers: &[(String, Secret)]) -> Result<(), EndpointError> {
 /// A request on its way to an endpoint.
 pub struct Pending {
     began: Duration,
-    /// The evidence, if there was no access token to send it with.
-    pub(super) posted: Result<Posted, Evidence>,
+    pub(super) posted: Posted,
     token: Option<Arc<Token>>,
 }
 
@@ -146,22 +145,26 @@ impl Transport for UreqTransport {
 
     /// The subscription's own headers follow the request's and replace those of the same name; the access token replaces
     /// any `Authorization`.
-    fn begin(&self, endpoint: &Endpoint, request: &Request, timeout: Duration) -> Pending {
+    fn begin(&self, endpoint: &Endpoint, request: &Request, timeout: Duration) -> Result<Pending, Evidence> {
         let began = self.network.clock.monotonic();
         let Some(tokens) = &endpoint.tokens else {
-            return Pending { began, posted: Ok(endpoint.begin(request, None, timeout)), token: None };
+            return Ok(Pending { began, posted: endpoint.begin(request, None, timeout)?, token: None });
         };
-        match tokens.token(timeout) {
-            Ok(token) => {
-                let left = timeout.saturating_sub(self.since(began));
-                Pending { began, posted: Ok(endpoint.begin(request, Some(&token.header), left)), token: Some(token) }
-            }
-            Err(failure) => {
-                let elapsed = self.since(began);
-                let evidence = Evidence { result: Err(failure), request_bytes: 0, remote: None, elapsed };
-                Pending { began, posted: Err(evidence), token: None }
-            }
+        let token = tokens.token(timeout).map_err(|failure| Evidence {
+            result: Err(failure),
+            request_bytes: 0,
+            remote: None,
+            elapsed: self.since(began),
+        })?;
+        let left = timeout.saturating_sub(self.since(began));
+        match endpoint.begin(request, Some(&token.header), left) {
+            Ok(posted) => Ok(Pending { began, posted, token: Some(token) }),
+            Err(evidence) => Err(Evidence { elapsed: self.since(began), ..evidence }),
         }
+    }
+
+    fn is_ready(&self, endpoint: &Endpoint) -> bool {
+        endpoint.tokens.is_none() && endpoint.target.is_ready()
     }
 
     fn await_any(&self, pending: &mut [Pending], at_most: Option<Duration>, found: &mut Vec<usize>) {
@@ -169,10 +172,7 @@ impl Transport for UreqTransport {
     }
 
     fn end(&self, endpoint: &Endpoint, pending: Pending) -> Evidence {
-        let mut evidence = match pending.posted {
-            Ok(posted) => posted.end(),
-            Err(evidence) => return evidence,
-        };
+        let mut evidence = pending.posted.end();
         if let (Some(tokens), Some(token)) = (&endpoint.tokens, pending.token) {
             evidence.elapsed = self.since(pending.began);
             if evidence.result.as_ref().is_ok_and(|response| response.status == 401) {
@@ -189,7 +189,7 @@ impl Endpoint {
         self.target.authority()
     }
 
-    fn begin(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Posted {
+    fn begin(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Result<Posted, Evidence> {
         let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.expose()));
         let is_replaced = |name: &str| {
             (authorization.is_some() && name.eq_ignore_ascii_case("authorization"))

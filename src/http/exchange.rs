@@ -1,7 +1,7 @@
 //! What the transmission in hand on this thread has done so far: phase, deadlines, request bytes, remote address.
 //!
-//! ureq offers no path from a request to the connection that carries it. A thread-local is that path; sockets and
-//! connectors write their evidence here. Between sending and reading, a transmission may be laid aside.
+//! Sockets and connections write their evidence here, also while ureq, which knows nothing of it, reads from them: hence a
+//! thread-local. Between sending and reading, a transmission may be laid aside.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;

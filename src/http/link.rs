@@ -194,11 +194,28 @@ impl Link {
         Ok(received > 0)
     }
 
-    /// Whether something of an answer came that the socket shows no more.
-    pub(super) fn holds_answer(&mut self) -> bool {
+    /// Whether, now that the socket can be read, an answer has begun or the connection ended. TLS has records of its own,
+    /// such as session tickets, that are no answer.
+    pub(super) fn is_answering(&mut self) -> bool {
+        let Stream::Tls(tls) = &mut self.stream else { return true };
+        loop {
+            match tls.conn.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                _ => return true,
+            }
+            match tls.conn.read_tls(&mut tls.sock.at_once()) {
+                Ok(read) if read > 0 => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                _ => return true,
+            }
+        }
+    }
+
+    /// Whether the peer sent more than was read.
+    fn holds_more(&mut self) -> bool {
         match &mut self.stream {
             Stream::Plain(_) => false,
-            Stream::Tls(tls) => tls.conn.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0),
+            Stream::Tls(tls) => !tls.conn.process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() == 0),
         }
     }
 
@@ -206,6 +223,6 @@ impl Link {
     /// taken out again.
     pub(super) fn is_reusable(&mut self) -> bool {
         self.buffers.shrink();
-        self.broken.is_none() && std::mem::take(&mut self.answered)
+        self.broken.is_none() && std::mem::take(&mut self.answered) && !self.holds_more()
     }
 }

@@ -1,6 +1,6 @@
 //! A request goes out and evidence comes back. The only room that knows ureq, TLS, addresses and proxies.
 //!
-//! One call is one transmission: nothing here retries, follows a redirect or sends twice.
+//! One request is one transmission: nothing here retries, follows a redirect or sends twice.
 
 mod classify;
 mod client;
@@ -72,10 +72,15 @@ pub trait Transport: Send + Sync {
     /// A request on its way.
     type Pending;
 
-    /// Connects if need be, and sends. `timeout` bounds the whole exchange, name look-up included.
-    fn begin(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration) -> Self::Pending;
+    /// Whether a request can leave at once: over an idle connection, or over a new one that takes no time to speak of.
+    fn is_ready(&self, endpoint: &Self::Endpoint) -> bool;
 
-    /// Waits, `at_most` so long if that is given, until there is something to [`end`](Self::end) for at least one of them.
+    /// Connects if need be, and sends. `timeout` bounds the whole exchange, name look-up included. What fails before there
+    /// is anything to wait for is the error.
+    fn begin(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration)
+    -> Result<Self::Pending, Evidence>;
+
+    /// Waits, `at_most` so long if that is given, until an answer begins, or waiting is over, for at least one of them.
     /// `found` gets the indices of those, rising.
     fn await_any(&self, pending: &mut [Self::Pending], at_most: Option<Duration>, found: &mut Vec<usize>);
 
@@ -84,7 +89,9 @@ pub trait Transport: Send + Sync {
 
     /// The whole exchange at once.
     fn send(&self, endpoint: &Self::Endpoint, request: &Request, timeout: Duration) -> Evidence {
-        let pending = self.begin(endpoint, request, timeout);
-        self.end(endpoint, pending)
+        match self.begin(endpoint, request, timeout) {
+            Ok(pending) => self.end(endpoint, pending),
+            Err(evidence) => evidence,
+        }
     }
 }

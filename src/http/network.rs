@@ -1,7 +1,6 @@
 //! What all endpoints share: the egress policy, the proxy rules, the resolver, the TLS identities and the clock.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use super::policy::{AddressPolicy, PolicyError};
 use super::pool::Pool;
@@ -26,17 +25,8 @@ pub(super) struct Network {
     pub(super) resolver: Resolver,
     pub(super) identities: Identities,
     pub(super) clock: Arc<dyn Clock>,
-    pools: Mutex<Pools>,
+    pools: Mutex<Vec<Weak<Pool>>>,
 }
-
-#[derive(Default)]
-struct Pools {
-    all: Vec<Weak<Pool>>,
-    swept: Duration,
-}
-
-/// How often unused connections are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl Network {
     pub(super) fn new(policy: AddressPolicy, proxies: ProxyRules, resolver: Resolver, clock: Arc<dyn Clock>) -> Self {
@@ -44,29 +34,24 @@ impl Network {
     }
 
     pub(super) fn register(&self, pool: &Arc<Pool>) {
-        self.lock().all.push(Arc::downgrade(pool));
+        self.lock().push(Arc::downgrade(pool));
     }
 
-    /// Closes connections that were idle for too long, at most once a second; a busy caller never waits for another.
+    /// Closes connections that were idle for too long.
     pub(super) fn close_idle(&self) {
         let now = self.clock.monotonic();
-        let Ok(mut pools) = self.pools.try_lock() else { return };
-        if now.saturating_sub(pools.swept) < SWEEP_EVERY {
-            return;
-        }
-        pools.swept = now;
-        pools.all.retain(|pool| pool.upgrade().inspect(|pool| pool.close_idle(now)).is_some());
+        self.lock().retain(|pool| pool.upgrade().inspect(|pool| pool.close_idle(now)).is_some());
     }
 
     /// Interrupts every exchange under way and refuses new ones.
     pub(super) fn shut_down(&self) {
-        let pools: Vec<_> = self.lock().all.iter().filter_map(Weak::upgrade).collect();
+        let pools: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
         for pool in pools {
             pool.shut_down();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pools> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Pool>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -31,12 +31,17 @@ pub(super) struct Pool {
     kept: Mutex<Kept>,
 }
 
+/// A connection that took no longer is made in passing.
+const QUICK: Duration = Duration::from_millis(2);
+
 #[derive(Default)]
 struct Kept {
     /// The newest last.
     idle: Vec<(Duration, Box<Link>)>,
     /// The sockets of all connections, in use or idle, and perhaps of some that are closed.
     sockets: Vec<Weak<TcpStream>>,
+    /// The last attempt to connect took no time to speak of, and succeeded.
+    is_quick: bool,
     is_shut_down: bool,
 }
 
@@ -47,12 +52,27 @@ impl Pool {
 
     /// An idle connection if there is one that still stands, or a new one. The exchange in hand bounds how long it takes.
     pub(super) fn lend(self: &Arc<Self>) -> Result<Loan, Failure> {
-        let idle = self.take_idle();
-        let link = match idle {
+        let link = match self.take_idle() {
             Some(link) => link,
-            None => Box::new(self.dialer.connect(|socket| self.register(socket))?),
+            None => self.dial()?,
         };
         Ok(Loan { link: Some(link), home: Arc::clone(self), is_kept: false })
+    }
+
+    /// Whether another request could leave at once.
+    pub(super) fn is_ready(&self) -> bool {
+        let kept = self.kept();
+        kept.is_quick || !kept.idle.is_empty()
+    }
+
+    fn dial(&self) -> Result<Box<Link>, Failure> {
+        if self.kept().is_shut_down {
+            return Err(shut_down());
+        }
+        let began = self.now();
+        let link = self.dialer.connect(|socket| self.register(socket));
+        self.kept().is_quick = link.is_ok() && self.now().saturating_sub(began) <= QUICK;
+        link.map(Box::new)
     }
 
     fn take_idle(&self) -> Option<Box<Link>> {
@@ -76,7 +96,7 @@ impl Pool {
     fn register(&self, socket: &Arc<TcpStream>) -> Result<(), Failure> {
         let mut kept = self.kept();
         if kept.is_shut_down {
-            return Err(failure(Outcome::Reset, "the engine is about to end and makes no more connections"));
+            return Err(shut_down());
         }
         if kept.sockets.len() == kept.sockets.capacity() {
             kept.sockets.retain(|socket| socket.strong_count() > 0);
@@ -110,6 +130,10 @@ impl Pool {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn shut_down() -> Failure {
+    failure(Outcome::Reset, "the engine is about to end and makes no more connections")
 }
 
 /// A connection in use. Goes back to its pool when ureq means to keep it; otherwise it is closed.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::RecvFlags;
 
 use super::exchange;
 
-/// Shared (weakly) with ureq, which can shut it down from another thread.
+/// Shared (weakly) with its pool, which can shut it down from another thread.
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
     read_timeout: Duration,
@@ -37,6 +38,11 @@ impl Socket {
     pub(super) fn is_quiet(&self) -> bool {
         let mut fds = [PollFd::new(&*self.stream, PollFlags::IN | PollFlags::RDHUP)];
         poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0)
+    }
+
+    /// Reads what is there, without waiting (`WouldBlock`).
+    pub(super) fn at_once(&self) -> AtOnce<'_> {
+        AtOnce(&self.stream)
     }
 
     /// Repeats `io` until it is done or the deadline passes (`TimedOut`).
@@ -67,7 +73,22 @@ impl Read for Socket {
             }
             Ok(())
         };
-        self.before_deadline(set, |mut stream| stream.read(buffer))
+        match self.before_deadline(set, |mut stream| stream.read(buffer)) {
+            // What came in time and was not looked at, since another answer was read meanwhile, counts.
+            Err(late) if late.kind() == ErrorKind::TimedOut => self
+                .at_once()
+                .read(buffer)
+                .map_err(|error| if error.kind() == ErrorKind::WouldBlock { late } else { error }),
+            done => done,
+        }
+    }
+}
+
+pub(super) struct AtOnce<'a>(&'a TcpStream);
+
+impl Read for AtOnce<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::net::recv(self.0, buffer, RecvFlags::DONTWAIT)?.0)
     }
 }
 

@@ -101,7 +101,7 @@ impl Target {
         headers: impl Iterator<Item = (&'a str, &'a str)>,
         body: &[u8],
         timeout: Duration,
-    ) -> Posted {
+    ) -> Result<Posted, Evidence> {
         exchange::begin(&self.network.clock, timeout);
         let sent = match Message::new(&self.start, headers, body) {
             Ok(message) => self.pool.lend().and_then(|mut loan| loan.link().send(&message).map(|()| loan)),
@@ -109,7 +109,15 @@ impl Target {
                 Err(failure(Outcome::InvalidResponse, "the request has a header that cannot be sent"))
             }
         };
-        Posted { exchange: exchange::lay_aside().expect("begun on this thread"), sent }
+        match sent {
+            Ok(loan) => Ok(Posted { exchange: exchange::lay_aside().expect("begun on this thread"), loan }),
+            Err(failure) => Err(evidence(Err(failure))),
+        }
+    }
+
+    /// Whether there is an idle connection, or a new one takes no time to speak of.
+    pub(super) fn is_ready(&self) -> bool {
+        self.pool.is_ready()
     }
 
     /// The whole exchange at once.
@@ -119,35 +127,39 @@ impl Target {
         body: &[u8],
         timeout: Duration,
     ) -> Evidence {
-        self.begin(headers, body, timeout).end()
+        self.begin(headers, body, timeout).map_or_else(|evidence| evidence, Posted::end)
     }
 }
 
-/// A request that was sent, or could not be.
+/// A request that was sent.
 pub(super) struct Posted {
     exchange: Exchange,
-    sent: Result<Loan, Failure>,
+    loan: Loan,
 }
 
 impl Posted {
-    /// Where its answer will come, and how long that may take. `None`: there is nothing to wait for.
-    pub(super) fn pending(&self, now: Duration) -> Option<(&TcpStream, Duration)> {
+    /// Where its answer will come, and how long that may take. `None`: its time is over.
+    pub(super) fn awaited(&self, now: Duration) -> Option<(&TcpStream, Duration)> {
         let left = self.exchange.time_left(now);
-        self.sent.as_ref().ok().filter(|_| !left.is_zero()).map(|loan| (loan.socket(), left))
+        (!left.is_zero()).then(|| (self.loan.socket(), left))
     }
 
-    /// Whether something of the answer lies in the connection's own buffers.
-    pub(super) fn holds_answer(&mut self) -> bool {
-        self.sent.as_mut().is_ok_and(|loan| loan.link().holds_answer())
+    /// Whether an answer has begun, or the connection ended, as far as can be told without waiting.
+    pub(super) fn is_answering(&mut self) -> bool {
+        self.loan.link().is_answering()
     }
 
     /// Waits for the answer and reads it.
     pub(super) fn end(self) -> Evidence {
         exchange::take_up(self.exchange);
-        let result = self.sent.and_then(|loan| loan.answer().map(read).map_err(of_ureq));
-        let (exchange, elapsed) = exchange::finish().expect("just taken up on this thread");
-        Evidence { result, request_bytes: exchange.request_bytes, remote: exchange.remote, elapsed }
+        evidence(self.loan.answer().map(read).map_err(of_ureq))
     }
+}
+
+/// Closes the exchange in hand.
+fn evidence(result: Result<Response, Failure>) -> Evidence {
+    let (exchange, elapsed) = exchange::finish().expect("an exchange is in hand on this thread");
+    Evidence { result, request_bytes: exchange.request_bytes, remote: exchange.remote, elapsed }
 }
 
 fn read(response: ureq::http::Response<ureq::Body>) -> Response {

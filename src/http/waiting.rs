@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::client::Pending;
-use super::target::Posted;
 use crate::env::Clock;
 
 /// See [`Transport::await_any`](super::Transport::await_any).
@@ -17,14 +16,12 @@ pub(super) fn await_any(pending: &mut [Pending], at_most: Option<Duration>, cloc
     if pending.len() == 1 && at_most.is_none() {
         return found.push(0);
     }
-    let holds = |posted: &mut Result<Posted, _>| posted.as_mut().is_ok_and(Posted::holds_answer);
-    found.extend(pending.iter_mut().enumerate().filter_map(|(at, one)| holds(&mut one.posted).then_some(at)));
     while found.is_empty() {
         let now = clock.monotonic();
         let mut longest = at_most.unwrap_or(Duration::MAX);
         let mut fds = Vec::with_capacity(pending.len());
         for (at, one) in pending.iter().enumerate() {
-            match one.posted.as_ref().ok().and_then(|posted| posted.pending(now)) {
+            match one.posted.awaited(now) {
                 Some((socket, left)) => {
                     fds.push(PollFd::new(socket, PollFlags::IN));
                     longest = longest.min(left);
@@ -36,11 +33,15 @@ pub(super) fn await_any(pending: &mut [Pending], at_most: Option<Duration>, cloc
             return;
         }
         match poll(&mut fds, Some(&in_milliseconds(longest))) {
-            Ok(0) if at_most.is_some_and(|at_most| at_most <= longest) => return,
+            Ok(0) if at_most == Some(longest) => return,
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             // Whatever is wrong, reading tells what.
             Err(_) => found.extend(0..fds.len()),
-            Ok(_) => found.extend((0..fds.len()).filter(|at| !fds[*at].revents().is_empty())),
+            Ok(_) => {
+                let readable: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+                let answers = |at: &usize| readable[*at] && pending[*at].posted.is_answering();
+                found.extend((0..readable.len()).filter(answers));
+            }
         }
     }
 }

@@ -18,9 +18,10 @@ pub use facts::interrupted;
 use ready::Ready;
 use starting::Turn;
 
-use super::lane::{Lane, Reach, Window};
+use super::lane::{Lane, Reach};
 use super::order::Decided;
 use super::pace::Standing;
+use super::window::Window;
 use super::{Action, Input, Job};
 use crate::model::{OrderKey, Seq, SubId, Subscription, Timestamp};
 use crate::store::{Barrier, DeliveryKey, Ordered, Record};

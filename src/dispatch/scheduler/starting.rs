@@ -70,7 +70,7 @@ impl<T> Scheduler<T> {
     }
 
     fn start_first(&mut self, sub: SubId, standing: Standing, now: Timestamp) {
-        let (room, alone) = (self.room(), self.is_crowded());
+        let (room, crowded) = (self.room(), self.is_crowded());
         let taken = self.lanes.get_mut(&sub).and_then(|lane| lane.take(|_| true));
         let Some(event) = taken else { return self.write_down(sub, now) };
         let Some(lane) = self.lanes.get_mut(&sub) else { return };
@@ -87,7 +87,7 @@ impl<T> Scheduler<T> {
             return self.write_down(sub, now);
         }
         let delivery = id_of(&event, &lane.subscription, 0);
-        let more = lane.take_more(room, alone, |event| !is_in_doubt(event));
+        let more = lane.take_more(room, crowded, |event| !is_in_doubt(event));
         let width = lane.pace.width(1 + more.len());
         let job = Job {
             key,

@@ -14,9 +14,7 @@ pub fn observer(shared: Arc<Shared>) -> Observer {
         let watched = shared.live.is_watched();
         for record in records {
             match record {
-                Record::Attempted { attempt, .. } if watched || attempt.outcome != Outcome::Success => {
-                    tell(&shared, record, watched);
-                }
+                Record::Attempted { .. } => tell(&shared, record, watched),
                 Record::Paused { sub, reason, .. } => {
                     let configured = lock(&shared.routing).subscriptions.clone();
                     let subscription = configured.get(sub).map_or("", |found| &found.name);

@@ -132,7 +132,19 @@ impl Transport for Receivers {
         evidence
     }
 
-    fn begin(&self, lane: &usize, request: &Request, timeout: Duration) -> Evidence {
+    fn is_ready(&self, _: &usize) -> bool {
+        self.lock().random.u8(..8) > 0
+    }
+
+    /// What has no byte on its way fails here or later.
+    fn begin(&self, lane: &usize, request: &Request, timeout: Duration) -> Result<Evidence, Evidence> {
+        let evidence = self.answer(lane, request, timeout);
+        if evidence.request_bytes == 0 && self.lock().random.bool() { Err(evidence) } else { Ok(evidence) }
+    }
+}
+
+impl Receivers {
+    fn answer(&self, lane: &usize, request: &Request, timeout: Duration) -> Evidence {
         let (event, delivery, attempt) = IN_HAND.take().expect("a request was just rendered");
         let at = self.clock.monotonic();
         let mut inner = self.lock();

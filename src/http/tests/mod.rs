@@ -3,6 +3,7 @@
 mod misbehaviour;
 mod routes;
 mod secure;
+mod several;
 mod support;
 mod tokens;
 mod wire_format;

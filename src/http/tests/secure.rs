@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::server::WebPkiClientVerifier;
@@ -10,8 +11,8 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
-use super::support::{AMPLE, BRIEF, Client, OK, Server, outcome, peer, subscription, transport};
-use crate::http::{EndpointError, Evidence, Origin, TlsError};
+use super::support::{AMPLE, BRIEF, Client, OK, Peer, Server, outcome, peer, request, subscription, transport};
+use crate::http::{EndpointError, Evidence, Origin, TlsError, Transport};
 use crate::model::{Outcome, Tls};
 
 struct Authority {
@@ -45,6 +46,18 @@ impl Authority {
 }
 
 fn serve(leaf: &Leaf, clients: Option<&Authority>) -> Server {
+    serve_as(leaf, clients, |peer| {
+        while peer.request().is_some() {
+            peer.answer(OK);
+        }
+    })
+}
+
+fn serve_as(
+    leaf: &Leaf,
+    clients: Option<&Authority>,
+    script: impl Fn(&mut Peer<'_>) + Send + Sync + 'static,
+) -> Server {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
@@ -61,10 +74,7 @@ fn serve(leaf: &Leaf, clients: Option<&Authority>) -> Server {
     let config = Arc::new(builder.with_single_cert(vec![leaf.der.clone()], key).unwrap());
     Server::start_raw(move |tcp, requests: &Mutex<Vec<String>>| {
         let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), tcp);
-        let mut peer = peer(&mut stream, requests);
-        while peer.request().is_some() {
-            peer.answer(OK);
-        }
+        script(&mut peer(&mut stream, requests));
     })
 }
 
@@ -95,6 +105,41 @@ fn check_refused(leaf: &Leaf, ca: Option<PathBuf>, expected: Outcome) -> Evidenc
     assert_eq!(evidence.remote.map(|remote| remote.port()), Some(server.address.port()));
     assert!(server.requests().is_empty());
     evidence
+}
+
+#[test]
+fn session_tickets_are_no_answer() {
+    let (authority, files) = (Authority::new(), Files::new());
+    let server = serve_as(&authority.sign("localhost", |_| {}), None, |peer| {
+        peer.request();
+        peer.hang();
+    });
+    let client = client(&server, Tls { ca_file: files.write("ca.pem", &authority.pem), ..Tls::default() });
+    let begin = || client.transport.begin(&client.endpoint, &request(), AMPLE).unwrap();
+    let mut pending = vec![begin(), begin()];
+    let mut found = Vec::new();
+    client.transport.await_any(&mut pending, Some(Duration::from_millis(100)), &mut found);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn several_requests_share_a_tls_endpoint() {
+    let (authority, files) = (Authority::new(), Files::new());
+    let server = serve(&authority.sign("localhost", |_| {}), None);
+    let client = client(&server, Tls { ca_file: files.write("ca.pem", &authority.pem), ..Tls::default() });
+    for _ in 0..3 {
+        let mut pending: Vec<_> =
+            (0..4).map(|_| client.transport.begin(&client.endpoint, &request(), AMPLE).unwrap()).collect();
+        let mut found = Vec::new();
+        while !pending.is_empty() {
+            client.transport.await_any(&mut pending, None, &mut found);
+            for at in found.drain(..).rev() {
+                let evidence = client.transport.end(&client.endpoint, pending.swap_remove(at));
+                assert_eq!(outcome(&evidence), Outcome::Success, "{evidence:?}");
+            }
+        }
+    }
+    assert_eq!(server.connections(), 4);
 }
 
 #[test]
