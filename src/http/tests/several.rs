@@ -63,7 +63,7 @@ fn what_came_in_time_counts_though_another_took_all_of_it() {
     });
     let client = Client::new(&server.url());
     let request = |body: &str| Request { headers: Vec::new(), body: body.into() };
-    let begin = |body| client.transport.begin(&client.endpoint, &request(body), BRIEF).unwrap();
+    let begin = |body| client.transport.begin(&client.endpoint, &request(body), Duration::from_secs(1)).unwrap();
     let (quick, slow) = (begin("quick"), begin("drip"));
     // The worker comes to the slow one first, which takes all the time there is.
     let slow = client.transport.end(&client.endpoint, slow);
@@ -91,12 +91,12 @@ fn waiting_ends_when_it_should() {
     let client = Client::new(&server.url());
     let request = Request { headers: Vec::new(), body: Vec::new() };
     let mut found = vec![7];
-    let mut pending = vec![client.transport.begin(&client.endpoint, &request, BRIEF).unwrap()];
+    let mut pending = vec![client.transport.begin(&client.endpoint, &request, AMPLE).unwrap()];
     client.transport.await_any(&mut pending, Some(Duration::from_millis(5)), &mut found);
     assert!(found.is_empty(), "silence");
-    pending.push(client.transport.begin(&client.endpoint, &request, AMPLE).unwrap());
+    pending.push(client.transport.begin(&client.endpoint, &request, BRIEF).unwrap());
     client.transport.await_any(&mut pending, None, &mut found);
-    assert_eq!(found, vec![0], "its time is over");
-    let evidence = client.transport.end(&client.endpoint, pending.swap_remove(0));
+    assert_eq!(found, vec![1], "its time is over");
+    let evidence = client.transport.end(&client.endpoint, pending.swap_remove(1));
     assert_eq!(outcome(&evidence), Outcome::TimeoutResponse);
 }
