@@ -1,6 +1,6 @@
 //! One connection, plain or TLS, with the buffers of both directions.
 //!
-//! The request is ours, a [`Message`](super::message::Message), and goes out in one write; ureq only reads the answer. What
+//! The request is ours, a [`Message`], and goes out in one write; ureq only reads the answer. What
 //! ureq itself writes is the head of a stand-in and is dropped. Building heads through ureq took 25,000 instructions per
 //! request and two copies of it, this takes 3,000.
 //!
