@@ -179,7 +179,7 @@ fn latency(sink: &Sink, per_second: u64, events: u64, is_kept_open: bool) -> io:
     sink.ask("/reset")?;
     let home = home(sink, "at-least-once")?;
     let running = home.run(false)?;
-    pause(Duration::from_millis(500));
+    engine::wait_until_taken(&home, 0)?;
     trickle(&home.inbox(), events, per_second, is_kept_open, |number, at_ns| {
         Some(bench::event("salesOrder.updated", number, BODY_BYTES, Some(at_ns)))
     })?;

@@ -157,7 +157,6 @@ fn measure(sink: &Sink, case: &Case) -> io::Result<Run> {
     let running = home.run(false)?;
     engine::wait_until_taken(&home, case.backlog)?;
     // Attempts at the dead endpoint come and go; what they cost is the same with and without a backlog.
-    pause(Duration::from_secs(1));
     let before = running.cost().0;
     home.fill("live", case.events, &case.line)?;
     let mut arrived = 0;

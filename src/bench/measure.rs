@@ -34,7 +34,7 @@ const POINTS_MAX: usize = 60;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// What a case came to. What a case does not tell is `None`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     pub name: &'static str,
     pub label: &'static str,
@@ -94,21 +94,7 @@ impl Figures {
     }
 
     fn none(case: &Case) -> Self {
-        Self {
-            name: case.name,
-            label: case.label,
-            deliveries: 0,
-            seconds: 0.0,
-            per_second: None,
-            of_floor: None,
-            cpu_us: None,
-            idle_cpu_percent: None,
-            rss_bytes: None,
-            peak_rss_bytes: None,
-            threads: None,
-            latency: None,
-            timeline: Vec::new(),
-        }
+        Self { name: case.name, label: case.label, ..Self::default() }
     }
 
     /// What the sink has seen, and the CPU time that it took.

@@ -10,7 +10,10 @@ pub fn now_ns() -> u64 {
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a producer at a steady pace, and a look at a process now and then")]
+/// Sleeps, which nothing else here does: a producer keeps its pace, an endpoint drips, and another process is looked at now
+/// and then, since neither a sink's count nor `/proc` tells when it changes. Nobody pauses in the hope that something is
+/// done by then: whoever waits looks again.
+#[expect(clippy::disallowed_methods, reason = "the pace of a producer and of looks at another process is real time")]
 pub fn pause(duration: Duration) {
     thread::sleep(duration);
 }

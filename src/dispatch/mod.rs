@@ -120,6 +120,12 @@ impl<T> Ran<T> {
         }
     }
 
+    /// These are for others.
+    fn hand_back(&mut self, unsent: &mut VecDeque<Arc<Event>>) {
+        self.is_cut |= !unsent.is_empty();
+        self.unsent.append(unsent);
+    }
+
     /// Tells what there is to tell so far, and forgets it.
     fn tell(&mut self, report: impl Fn(Self)) {
         let rest = Self { done: Vec::new(), unsent: VecDeque::new(), freed: 0, ..*self };

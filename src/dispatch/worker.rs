@@ -51,12 +51,9 @@ where
     // It may take long before the first has even left: others can have the rest meanwhile.
     if !unsent.is_empty() && !transport.is_ready(target.endpoint()) {
         goes_on = false;
+        ran.hand_back(&mut unsent);
     }
     loop {
-        if !goes_on {
-            ran.is_cut |= !unsent.is_empty();
-            ran.unsent.append(&mut unsent);
-        }
         let still = pending.len() + usize::from(job.is_some());
         if !goes_on || unsent.is_empty() {
             ran.freed += held - still;
@@ -87,9 +84,10 @@ where
             }
             goes_on &= clock.monotonic() < began + RUN_MAX;
         }
-        if pending.is_empty() && (unsent.is_empty() || !goes_on) {
-            ran.is_cut |= !unsent.is_empty();
-            ran.unsent.append(&mut unsent);
+        if !goes_on {
+            ran.hand_back(&mut unsent);
+        }
+        if pending.is_empty() {
             ran.freed += held;
             ran.ended = true;
             return report(ran);
@@ -101,8 +99,7 @@ where
             // With news, the silence was a short one.
             if !ran.is_news() {
                 (ran.waits, goes_on) = (true, false);
-                ran.is_cut |= !unsent.is_empty();
-                ran.unsent.append(&mut unsent);
+                ran.hand_back(&mut unsent);
             }
             reported = clock.monotonic();
             ran.tell(&report);

@@ -164,7 +164,7 @@ impl Transport for UreqTransport {
     }
 
     fn is_ready(&self, endpoint: &Endpoint) -> bool {
-        endpoint.tokens.is_none() && endpoint.target.is_ready()
+        endpoint.tokens.as_ref().is_none_or(TokenSource::is_ready) && endpoint.target.is_ready()
     }
 
     fn await_any(&self, pending: &mut [Pending], at_most: Option<Duration>, found: &mut Vec<usize>) {

@@ -49,6 +49,13 @@ struct State {
     failed: Option<(Failure, Duration, Duration)>,
 }
 
+impl State {
+    /// The token, while it may be used.
+    fn at(&self, now: Duration) -> Option<&Arc<Token>> {
+        self.token.as_ref().filter(|token| now < token.use_until)
+    }
+}
+
 pub(super) struct TokenSource {
     settings: OAuth2,
     target: Target,
@@ -68,7 +75,7 @@ impl TokenSource {
         let mut state = self.lock();
         loop {
             let now = self.clock.monotonic();
-            if let Some(token) = state.token.as_ref().filter(|token| now < token.use_until) {
+            if let Some(token) = state.at(now) {
                 return Ok(Arc::clone(token));
             }
             if let Some((failure, ..)) = state.failed.as_ref().filter(|(_, until, _)| now < *until) {
@@ -85,6 +92,11 @@ impl TokenSource {
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether a token is there, so that [`token`](Self::token) takes no time.
+    pub(super) fn is_ready(&self) -> bool {
+        self.lock().at(self.clock.monotonic()).is_some()
     }
 
     /// Forgets a token that the endpoint answered with 401.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use spoolhook::env::{Clock, SystemClock};
 
-use crate::support::{Scenario, Sink, number, pause, wait_until};
+use crate::support::{HEAD, Scenario, Sink, number, pause, wait_until};
 
 /// Growth allowed beside what an engine without a backlog has.
 const GROWTH_KIB_MAX: u64 = 64 << 10;
@@ -28,14 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn config(live: SocketAddr, refused: SocketAddr, hanging: SocketAddr, rate: u64) -> String {
     let retry = [vec![r#""5s""#; 12], vec![r#""30s""#; 18]].concat().join(",");
     format!(
-        r#"
-[spool]
-dir = "spool"
-[state]
-dir = "state"
-[admin]
-listen = "off"
-
+        r#"{HEAD}
 [dialect.live]
 body = '{{"event":{{{{id}}}}}}'
 headers = {{ X-Delivery-Id = "{{{{id}}}}" }}

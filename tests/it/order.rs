@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Scenario, Sink, number, pause, wait_until};
+use crate::support::{HEAD, Scenario, Sink, number, pause, wait_until};
 
 const FAILURES_PERCENT: u8 = 5;
 /// Lines written at a time.
@@ -35,14 +35,7 @@ retry = ["50ms", "100ms", "200ms", "400ms", "800ms", "1s", "1s", "1s", "1s", "1s
         )
     };
     format!(
-        r#"
-[spool]
-dir = "spool"
-[state]
-dir = "state"
-[admin]
-listen = "off"
-
+        r#"{HEAD}
 [dialect.plain]
 body = '{{"event":{{{{id}}}}}}'
 headers = {{ X-Delivery-Id = "{{{{id}}}}" }}

@@ -55,21 +55,7 @@ pub mod samples {
     }
 
     fn none(name: &'static str, label: &'static str) -> Figures {
-        Figures {
-            name,
-            label,
-            deliveries: 0,
-            seconds: 2.0,
-            per_second: None,
-            of_floor: None,
-            cpu_us: None,
-            idle_cpu_percent: None,
-            rss_bytes: None,
-            peak_rss_bytes: None,
-            threads: None,
-            latency: None,
-            timeline: Vec::new(),
-        }
+        Figures { name, label, seconds: 2.0, ..Figures::default() }
     }
 
     fn delivered(name: &'static str, label: &'static str, per_second: f64) -> Figures {

@@ -31,9 +31,10 @@ impl<T> Scheduler<T> {
     pub(super) fn ran(&mut self, ran: Ran<T>, now: Timestamp, random: u64) {
         let Ran { sub, mode, ticket, done, unsent, freed, count, waits, is_cut, ended } = ran;
         self.in_hand = self.in_hand.saturating_sub(done.len() + unsent.len());
-        match ended {
-            true => self.crew.end(ticket),
-            false => self.crew.heard(ticket, waits, now),
+        if ended {
+            self.crew.end(ticket);
+        } else {
+            self.crew.heard(ticket, waits, now);
         }
         if mode == Mode::AtMostOnce && !unsent.is_empty() {
             let key = |event: &Arc<Event>| DeliveryKey { sub, seq: event.seq, replay: 0 };

@@ -8,9 +8,12 @@ use crate::model::SubId;
 /// Lanes that may have something to send.
 #[derive(Debug, Default)]
 pub(super) struct Ready {
-    /// Of each tenant that has any.
-    lanes: HashMap<String, VecDeque<SubId>>,
-    turns: VecDeque<String>,
+    /// Where in `lanes` those of a tenant are.
+    tenants: HashMap<String, usize>,
+    lanes: Vec<VecDeque<SubId>>,
+    /// The tenants that have any, in the order of their turns.
+    turns: VecDeque<usize>,
+    /// Of all tenants, since it is asked for each job.
     count: usize,
 }
 
@@ -20,25 +23,24 @@ impl Ready {
     }
 
     pub(super) fn push(&mut self, tenant: &str, sub: SubId) {
-        self.count += 1;
-        match self.lanes.get_mut(tenant) {
-            Some(lanes) => lanes.push_back(sub),
-            None => {
-                self.lanes.insert(tenant.to_owned(), VecDeque::from([sub]));
-                self.turns.push_back(tenant.to_owned());
-            }
+        let at = self.tenants.get(tenant).copied().unwrap_or_else(|| {
+            self.tenants.insert(tenant.to_owned(), self.lanes.len());
+            self.lanes.push(VecDeque::new());
+            self.lanes.len() - 1
+        });
+        if self.lanes[at].is_empty() {
+            self.turns.push_back(at);
         }
+        self.lanes[at].push_back(sub);
+        self.count += 1;
     }
 
     pub(super) fn pop(&mut self) -> Option<SubId> {
-        let tenant = self.turns.pop_front()?;
-        let lanes = self.lanes.get_mut(&tenant)?;
-        let sub = lanes.pop_front()?;
+        let at = self.turns.pop_front()?;
+        let sub = self.lanes[at].pop_front()?;
         self.count -= 1;
-        if lanes.is_empty() {
-            self.lanes.remove(&tenant);
-        } else {
-            self.turns.push_back(tenant);
+        if !self.lanes[at].is_empty() {
+            self.turns.push_back(at);
         }
         Some(sub)
     }

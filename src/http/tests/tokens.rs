@@ -68,6 +68,7 @@ fn authorizations(server: &Server) -> Vec<String> {
 fn a_token_is_fetched_once_and_kept() {
     let (tokens, receiver) = (token_server(r#","expires_in":3600"#), Server::answering(OK));
     let client = client(&receiver, oauth2(&tokens, OAuth2Body::Form));
+    assert!(!client.transport.is_ready(&client.endpoint), "the token has to come first");
     for _ in 0..3 {
         assert_eq!(outcome(&client.send(AMPLE)), Outcome::Success);
     }
@@ -80,6 +81,7 @@ fn a_token_is_fetched_once_and_kept() {
     assert!(asked[0].ends_with(
         "\r\n\r\ngrant_type=client_credentials&client_id=me&client_secret=s3cret%26&scope=hooks+write&audience=oms"
     ));
+    assert!(client.transport.is_ready(&client.endpoint));
 }
 
 #[test]

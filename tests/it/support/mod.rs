@@ -103,6 +103,16 @@ pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }
 
+/// The places of a scenario, relative to its configuration, and no port.
+pub const HEAD: &str = r#"
+[spool]
+dir = "spool"
+[state]
+dir = "state"
+[admin]
+listen = "off"
+"#;
+
 /// Lets time pass: for the moments at which faults happen, never to hope that something is done.
 pub fn pause(time: Duration) {
     let (_never, wait) = bounded::<()>(0);
