@@ -5,6 +5,7 @@
 //! in [`api`]; the command line reads the same types back.
 
 pub mod api;
+mod caller;
 mod control;
 mod extract;
 mod listener;
@@ -19,9 +20,11 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use caller::{Caller, Scope};
 pub use control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};
 pub use problem::{Problem, ProblemKind};
+pub use routes::{RouteInfo, routes};
 pub use server::{Admin, Listen, start};
 pub use signals::{Signal, watch_signals};

@@ -17,6 +17,8 @@ use super::control::ControlError;
 pub enum ProblemKind {
     Malformed,
     UnknownParameter,
+    Unauthorized,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     Ambiguous,
@@ -33,6 +35,8 @@ impl ProblemKind {
         match self {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown-parameter", "A parameter is not known"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Who are you?"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not with this token"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::Ambiguous => (StatusCode::CONFLICT, "ambiguous", "The name fits more than one"),
@@ -92,6 +96,9 @@ impl IntoResponse for Problem {
         let mut response = (status, self.to_json().to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }

@@ -5,6 +5,7 @@ mod events;
 mod quarantine;
 mod stream;
 mod system;
+mod table;
 mod webhooks;
 
 use std::sync::Arc;
@@ -13,16 +14,20 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
 use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
+use self::table::Table;
 use super::api::Page;
+use super::caller::{Caller, Scope};
 use super::control::{Control, ControlError};
 use super::extract::BODY_BYTES_MAX;
 use super::live::LiveHub;
 use super::problem::{Problem, ProblemKind};
+
+pub use self::table::RouteInfo;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -37,28 +42,38 @@ pub(super) struct Shared {
 pub(super) fn whole(control: Arc<dyn Control>, live: LiveHub, stopped: watch::Receiver<bool>) -> Router {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
     let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats };
-    let api = Router::new()
-        .route("/v1/webhooks", get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::show))
-        .route("/v1/webhooks/{id}/pause", post(webhooks::pause))
-        .route("/v1/webhooks/{id}/resume", post(webhooks::resume))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::show))
-        .route("/v1/deliveries/{id}/replay", post(deliveries::replay_one))
-        .route("/v1/replays", post(deliveries::replay_many))
-        .route("/v1/events", get(events::list))
-        .route("/v1/events/match", post(events::match_event))
-        .route("/v1/events/{id}", get(events::show))
-        .route("/v1/stream", get(stream::stream))
-        .route("/v1/quarantine", get(quarantine::list))
-        .route("/v1/quarantine/{id}", get(quarantine::show).delete(quarantine::drop_one))
-        .route("/v1/quarantine/{id}/retry", post(quarantine::retry))
-        .route("/v1/audit", get(system::audit))
-        .route("/v1/status", get(system::status))
-        .route("/v1/version", get(system::version))
-        .route("/v1/config/reload", post(system::reload))
-        .with_state(shared);
-    finish(api.merge(health(control)))
+    let (api, _) = table().into_parts();
+    finish(api.with_state(shared).layer(Extension(Caller::socket())).merge(health(control)))
+}
+
+/// Every route but the probes, with what it asks of its caller.
+pub fn routes() -> Vec<RouteInfo> {
+    table().into_parts().1
+}
+
+fn table() -> Table {
+    use Scope::{Admin, Read, Replay};
+    Table::new()
+        .get("/v1/webhooks", Read, webhooks::list)
+        .get("/v1/webhooks/{id}", Read, webhooks::show)
+        .post("/v1/webhooks/{id}/pause", Admin, webhooks::pause)
+        .post("/v1/webhooks/{id}/resume", Admin, webhooks::resume)
+        .get("/v1/deliveries", Read, deliveries::list)
+        .get("/v1/deliveries/{id}", Read, deliveries::show)
+        .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
+        .post("/v1/replays", Replay, deliveries::replay_many)
+        .get("/v1/events", Read, events::list)
+        .post("/v1/events/match", Read, events::match_event)
+        .get("/v1/events/{id}", Read, events::show)
+        .get("/v1/stream", Read, stream::stream)
+        .get("/v1/quarantine", Read, quarantine::list)
+        .get("/v1/quarantine/{id}", Read, quarantine::show)
+        .delete("/v1/quarantine/{id}", Admin, quarantine::drop_one)
+        .post("/v1/quarantine/{id}/retry", Admin, quarantine::retry)
+        .get("/v1/audit", Read, system::audit)
+        .get("/v1/status", Read, system::status)
+        .get("/v1/version", Read, system::version)
+        .post("/v1/config/reload", Admin, system::reload)
 }
 
 /// Liveness and readiness only: for TCP.
