@@ -3,8 +3,10 @@
 
 mod clock;
 mod files;
+mod replace;
 mod sys;
 
 pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
 pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Space, Stat, Writers};
+pub use replace::replace;
 pub use sys::{ignore_lease_signal, raise_open_files};
