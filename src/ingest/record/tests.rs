@@ -171,3 +171,33 @@ proptest! {
         prop_assert_eq!(event.data(), raw.as_bytes());
     }
 }
+
+/// `docs/events.md`, whose examples are read here.
+const REFERENCE: &str = include_str!("../../../docs/events.md");
+
+#[test]
+fn every_example_of_the_reference_is_an_event() {
+    let examples: Vec<_> =
+        REFERENCE.split("```json\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        assert!(!example.contains('\n'), "one line: {example}");
+        parse(example).expect(example);
+    }
+}
+
+#[test]
+fn the_reference_names_every_reason_and_its_examples_are_refused_for_it() {
+    use RejectionReason as R;
+    let shown = [R::InvalidJson, R::NotObject, R::TrailingData, R::DuplicateKey, R::Schema, R::BadCrc];
+    let told = [R::TooDeep, R::TooLong, R::TornTail, R::InvalidUtf8, R::NulBytes];
+    let row = |reason: R| {
+        let start = format!("| `{}` | ", reason.as_str());
+        REFERENCE.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_else(|| panic!("no row for {reason:?}"))
+    };
+    for wanted in shown {
+        let example = row(wanted).trim_start_matches('`').trim_end_matches(" |").trim_end_matches('`');
+        assert_eq!(reason(example), wanted, "{example}");
+    }
+    told.into_iter().for_each(|reason| assert!(!row(reason).is_empty()));
+}
