@@ -1,4 +1,13 @@
 //! Room on disk: what is held for our own records, and whether there is enough again to go on after the disk was full.
+//!
+//! ```text
+//!   <state>/journal/...journal     blocks behind its end: the records to come
+//!   <state>/view/db                the same for the view
+//!   <state>/.room-0 ... .room-7    empty files with blocks: what the journal gets, piece by piece, when its own are used up
+//! ```
+//!
+//! Whoever ignores the sign to wait takes every byte that becomes free. What was taken in by then can still be recorded, and
+//! then removed, out of what is held here.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -12,6 +21,8 @@ use crate::store::JournalFile;
 
 /// Of the reserve no more is held behind the end of the newest journal file than such a file grows to.
 const JOURNAL_BYTES_MAX: u64 = 16 << 20;
+/// As much again as behind the journal is set aside in so many pieces.
+const PIECES: u32 = 8;
 /// The share that is held behind the end of the view, no less than two of the pieces in which sled grows.
 const VIEW_SHARE: u64 = 16;
 const VIEW_BYTES_MIN: u64 = 1 << 20;
@@ -41,19 +52,54 @@ impl Room {
     pub fn hold(&self) {
         let Ok(space) = self.files.space(&self.state) else { return };
         let reserve = reserve_of(self.reserve, space);
-        let hold = |path: &Path, len: u64| {
-            if let Err(error) = self.files.hold_room(path, len) {
-                tracing::debug!(path = %path.display(), %error, "no room could be held");
-            }
-        };
         if reserve == 0 {
             return;
         }
-        hold(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
+        self.hold_behind(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
         // A file that is finished gives back what was held for it: the journal sees to that.
-        if let Some(newest) = JournalFile::newest(&*self.files, &self.state.join("journal")) {
-            hold(&newest, reserve.min(JOURNAL_BYTES_MAX));
+        let journal = reserve.min(JOURNAL_BYTES_MAX);
+        if self.newest().is_some_and(|newest| self.hold_behind(&newest, journal)) {
+            self.set_aside(journal / u64::from(PIECES));
         }
+    }
+
+    fn newest(&self) -> Option<PathBuf> {
+        JournalFile::newest(&*self.files, &self.state.join("journal"))
+    }
+
+    fn hold_behind(&self, path: &Path, len: u64) -> bool {
+        let held = self.files.hold_room(path, len);
+        if let Err(error) = &held {
+            tracing::debug!(path = %path.display(), %error, "no room could be held");
+        }
+        held.is_ok()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = PathBuf> {
+        (0..PIECES).map(|number| self.state.join(format!(".room-{number}")))
+    }
+
+    /// Makes the pieces that are missing.
+    fn set_aside(&self, len: u64) {
+        for piece in self.pieces() {
+            if self.files.stat(&piece).is_ok() {
+                continue;
+            }
+            if self.files.create(&piece).is_err() || !self.hold_behind(&piece, len) {
+                // An empty one would pass for one that holds something; at worst it is given up for nothing.
+                let _ = self.files.unlink(&piece);
+                return;
+            }
+        }
+    }
+
+    /// Gives the journal one of the pieces that were set aside. Others may be quicker to take what becomes free thereby:
+    /// then the next is tried. `false`: none is left, or there is no journal.
+    pub fn use_a_piece(&self) -> bool {
+        let (Ok(space), Some(newest)) = (self.files.space(&self.state), self.newest()) else { return false };
+        let len = reserve_of(self.reserve, space).min(JOURNAL_BYTES_MAX) / u64::from(PIECES);
+        let mut pieces = self.pieces();
+        pieces.any(|piece| self.files.unlink(&piece).is_ok() && self.hold_behind(&newest, len))
     }
 
     /// Why it is too early to start again, if it is. Asked for a doubt whose cause passes.
@@ -97,5 +143,46 @@ impl Room {
         let opened: io::Result<Vec<_>> = (0..PROBE_FILES).map(|_| self.files.open(&lock)).collect();
         let error = opened.err()?;
         Some(format!("no {PROBE_FILES} file descriptors are free ({error}): raise the limit (LimitNOFILE, ulimit -n)"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::env::OsFiles;
+
+    #[test]
+    fn pieces_that_were_set_aside_go_to_the_journal_and_are_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().to_owned();
+        for name in ["journal", "view"] {
+            std::fs::create_dir(state.join(name)).unwrap();
+        }
+        let journal = state.join("journal/00000000000000000001.journal");
+        std::fs::write(&journal, "records").unwrap();
+        std::fs::write(state.join("view/db"), "").unwrap();
+        let reserve = Some(1 << 20);
+        let room = Room { files: Arc::new(OsFiles), state: state.clone(), spool: state.clone(), reserve };
+        let held = |path: &Path| std::fs::metadata(path).unwrap().blocks() * 512;
+        let pieces = || room.pieces().filter(|piece| piece.exists()).count();
+        room.hold();
+        if held(&journal) < 1 << 20 {
+            return; // A file system that holds nothing ahead.
+        }
+        assert_eq!(pieces(), 8);
+        assert!(room.pieces().all(|piece| held(&piece) == 128 << 10));
+        // What was held behind it is used up.
+        std::fs::write(&journal, vec![7; (1 << 20) + 7]).unwrap();
+        let before = held(&journal);
+        for left in (0..8).rev() {
+            assert!(room.use_a_piece());
+            assert_eq!(pieces(), left);
+        }
+        assert!(held(&journal) >= before + (128 << 10), "{before}");
+        assert!(!room.use_a_piece());
+        room.hold();
+        assert_eq!(pieces(), 8);
     }
 }

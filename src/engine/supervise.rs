@@ -56,6 +56,12 @@ fn wait_for_room(config: &Config, cause: Cause, orders: &Receiver<Order>, told: 
     let room = Room::new(Arc::new(OsFiles), config);
     let mut last = String::new();
     while let Some(lacking) = room.lacks(cause) {
+        if cause == Cause::Space && room.use_a_piece() {
+            tracing::warn!(
+                "{lacking}: going on with room that was set aside for records, to finish and remove what can be"
+            );
+            return true;
+        }
         if lacking != last {
             tracing::warn!("waiting: {lacking}");
             told(&lacking);
