@@ -57,6 +57,34 @@ pub struct Links<T> {
     pub audits: Arc<RwLock<()>>,
 }
 
+/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand...
+const IN_HAND_MAX: u64 = 1024;
+/// ...unless none of them has ended for so long: then others may be had that can.
+const STILL: Duration = Duration::from_secs(1);
+/// Between two looks meanwhile.
+const TIGHT_LOOK: Duration = Duration::from_millis(20);
+
+/// How deliveries come along meanwhile.
+#[derive(Default)]
+struct Progress {
+    ended: u64,
+    seen: Duration,
+}
+
+impl Progress {
+    /// Whether to wait for what is in hand: the records of all that is read have to fit into the room that is held for them,
+    /// until the first segment is done with and removed.
+    fn waits(&mut self, ledger: &Ledger, at: Duration) -> bool {
+        let books = ledger.lanes.values().map(|lane| &lane.books);
+        let (matched, pending) = books.fold((0, 0), |sum, books| (sum.0 + books.matched, sum.1 + books.pending()));
+        let ended = matched - pending;
+        if ended != self.ended {
+            (self.ended, self.seen) = (ended, at);
+        }
+        pending > IN_HAND_MAX && at < self.seen + STILL
+    }
+}
+
 /// The intake.
 pub struct Intake<T> {
     ingest: Ingest,
@@ -66,6 +94,7 @@ pub struct Intake<T> {
     links: Links<T>,
     pending: Option<ToIntake<T>>,
     last_retire: Option<Duration>,
+    progress: Progress,
 }
 
 /// A log's cursor as the journal keeps it.
@@ -136,7 +165,7 @@ pub fn count_past(
 impl<T> Intake<T> {
     pub fn new(ingest: Ingest, state: StateReader, running: HashSet<SubId>, links: Links<T>) -> Self {
         let log = ingest.reader();
-        Self { ingest, log, state, running, links, pending: None, last_retire: None }
+        Self { ingest, log, state, running, links, pending: None, last_retire: None, progress: Progress::default() }
     }
 
     /// One round: a request, a read, retirement. Returns how long nothing is expected to happen, or `None` to stop.
@@ -148,6 +177,9 @@ impl<T> Intake<T> {
         }
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
+        let is_tight = self.ingest.is_tight();
+        let waits = is_tight && self.progress.waits(&self.state.ledger(), self.links.clock.monotonic());
+        self.ingest.set_reading(!waits);
         let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
@@ -167,6 +199,10 @@ impl<T> Intake<T> {
             status.shortage = self.ingest.shortage().map(str::to_owned);
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
+        }
+        if is_tight {
+            (self.links.removed)();
+            return Ok(Some(TIGHT_LOOK));
         }
         Ok(Some(match tick.next {
             Next::Now => Duration::ZERO,

@@ -57,9 +57,12 @@ impl Room {
         }
         self.hold_behind(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
         // A file that is finished gives back what was held for it: the journal sees to that.
-        let journal = reserve.min(JOURNAL_BYTES_MAX);
-        if self.newest().is_some_and(|newest| self.hold_behind(&newest, journal)) {
-            self.set_aside(journal / u64::from(PIECES));
+        let (journal, piece) = (reserve.min(JOURNAL_BYTES_MAX), reserve.min(JOURNAL_BYTES_MAX) / u64::from(PIECES));
+        let Some(newest) = self.newest() else { return };
+        if self.hold_behind(&newest, journal) {
+            self.set_aside(piece);
+        } else if !self.hold_behind(&newest, piece) {
+            self.use_a_piece();
         }
     }
 

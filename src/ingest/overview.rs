@@ -49,6 +49,11 @@ impl Ingest {
         self.problems.all()
     }
 
+    /// Whether the disk is short, or may be soon.
+    pub fn is_tight(&self) -> bool {
+        self.budget.is_tight()
+    }
+
     /// Whether nothing readable is waiting: no file to claim, no whole line unread, no ended line still to be judged.
     pub fn is_drained(&self) -> bool {
         let is_read = |stream: &Stream| {

@@ -80,6 +80,7 @@ pub struct Ingest {
     pub(super) buffer: Vec<u8>,
     pub(super) open_files: usize,
     pub(super) has_failed: bool,
+    is_reading: bool,
 }
 
 /// The running sums of one tick.
@@ -148,6 +149,7 @@ impl Ingest {
             buffer: Vec::new(),
             open_files: 0,
             has_failed: false,
+            is_reading: true,
             settings,
             files,
             layout,
@@ -173,7 +175,7 @@ impl Ingest {
         let mut tick = self.new_tick(now);
         self.problems.forget_old(now);
         self.gather(&mut tick)?;
-        let looks = self.ring.len().min(TICK_STREAMS);
+        let looks = if self.is_reading { self.ring.len().min(TICK_STREAMS) } else { 0 };
         for _ in 0..looks {
             if tick.bytes_left == 0 || tick.events_left == 0 {
                 tick.is_more = true;
@@ -181,6 +183,11 @@ impl Ingest {
             }
             let Some(key) = self.ring.pop_front() else { break };
             if self.visit(&key, &mut tick)? {
+                if tick.is_more && self.budget.is_tight() {
+                    // One after the other: a segment that is done with can be removed.
+                    self.ring.push_front(key);
+                    break;
+                }
                 self.ring.push_back(key);
             }
         }
@@ -206,6 +213,11 @@ impl Ingest {
             is_more: false,
             next: at + self.settings.scan_interval,
         }
+    }
+
+    /// Whether the next ticks read. One that does not still looks for room.
+    pub fn set_reading(&mut self, is_reading: bool) {
+        self.is_reading = is_reading;
     }
 
     pub(super) fn fresh_id(&mut self, now: Timestamp) -> SegmentId {
