@@ -21,6 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 
 use super::super::api::{AttemptLine, Gap};
+use super::super::caller::Caller;
 use super::super::extract::Params;
 use super::super::live::LiveFilter;
 use super::super::problem::{Problem, ProblemKind};
@@ -56,12 +57,13 @@ impl Stream for Lines {
 
 pub async fn stream(
     State(shared): State<Shared>,
+    caller: Caller,
     params: Params<StreamParams>,
 ) -> Result<Sse<KeepAliveStream<Lines>>, Problem> {
     let Ok(seat) = shared.stream_seats.clone().try_acquire_owned() else {
         return Err(Problem::new(ProblemKind::Unavailable, format!("{CLIENTS_MAX} readers are listening already")));
     };
-    let filter = LiveFilter { subscription: params.0.subscription, failed: params.0.failed };
+    let filter = LiveFilter { subscription: params.0.subscription, failed: params.0.failed, tenant: caller.tenant };
     let (sender, receiver) = mpsc::channel(AHEAD);
     // Listen before the answer's head is sent: what ends after that is seen.
     let lines = shared.live.listen();
