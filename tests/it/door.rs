@@ -143,6 +143,15 @@ fn the_stream_tells_a_tenant_its_own_attempts() {
 }
 
 #[test]
+fn a_stream_ends_with_its_token() {
+    let world = World::new();
+    let mut stream = world.stream("/v1/stream", &of_beta(Scope::Replay));
+    let gone = world.ask("DELETE", "/v1/tokens/beta-replay", Some(&of_beta(Scope::Admin)), "");
+    assert_eq!(gone.status, 200, "{}", gone.body);
+    stream.assert_ends();
+}
+
+#[test]
 fn a_tenant_is_told_its_own_figures() {
     let world = World::new();
     let own = world.ask("GET", "/v1/status", Some(&of_beta(Scope::Read)), "").json();

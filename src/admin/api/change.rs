@@ -13,7 +13,7 @@ pub struct Change {
     pub id: u64,
     #[serde(with = "text")]
     pub at: Timestamp,
-    /// A token's name; `socket`, `token_file` or `engine`.
+    /// A token's name (`acme/ops` for one of a tenant); `socket`, `token_file` or `engine`.
     pub by: String,
     /// Whose thing was changed; `null` for what belongs to no tenant.
     pub tenant: Option<String>,

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Door;
 use super::origin::{Sender, is_our_host};
+use super::tokens::Known;
 use crate::admin::caller::{Caller, Scope};
 use crate::admin::problem::{Problem, ProblemKind};
 
@@ -48,7 +49,10 @@ pub(in crate::admin) fn over_tcp(router: Router, door: Arc<Door>, listen: Socket
 
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     match gate.judge(&request) {
-        Ok(Ok(caller)) => drop(request.extensions_mut().insert(caller)),
+        Ok(Ok(known)) => {
+            request.extensions_mut().insert(known.proof);
+            request.extensions_mut().insert(known.caller);
+        }
         Ok(Err(stranger)) => drop(request.extensions_mut().insert(stranger)),
         Err(problem) => return problem.into_response(),
     }
@@ -71,7 +75,7 @@ fn peer(request: &Request) -> IpAddr {
 }
 
 impl Gate {
-    fn judge(&self, request: &Request) -> Result<Result<Caller, Stranger>, Problem> {
+    fn judge(&self, request: &Request) -> Result<Result<Known, Stranger>, Problem> {
         let names = self.door.hosts();
         let host = host(request);
         let is_probe = PROBES.contains(&request.uri().path());
@@ -90,7 +94,7 @@ impl Gate {
         self.identify(text(headers, &header::AUTHORIZATION), peer(request))
     }
 
-    fn identify(&self, shown: Option<&str>, peer: IpAddr) -> Result<Result<Caller, Stranger>, Problem> {
+    fn identify(&self, shown: Option<&str>, peer: IpAddr) -> Result<Result<Known, Stranger>, Problem> {
         let advice = if self.door.tokens.is_empty() { NONE_EXISTS } else { NO_TOKEN };
         let Some(shown) = shown else { return Ok(Err(Stranger { advice })) };
         let Some((scheme, token)) = shown.split_once(' ') else { return Ok(Err(Stranger { advice: NOT_BEARER })) };
@@ -102,8 +106,8 @@ impl Gate {
         let known = self.door.tokens.find(token.trim());
         match (known, wait) {
             // Nobody finds one of ours by trying, so that a neighbour's mistakes need not keep its owner out.
-            (Some(known), None) => Ok(Ok(known.caller)),
-            (Some(known), Some(_)) if !known.is_guessable => Ok(Ok(known.caller)),
+            (Some(known), None) => Ok(Ok(known)),
+            (Some(known), Some(_)) if !known.is_guessable => Ok(Ok(known)),
             (_, Some(wait)) => Err(too_many(wait)),
             (None, None) => {
                 self.door.throttle.wrong(peer, now);

@@ -22,6 +22,7 @@ use thiserror::Error;
 pub use gate::may_see_metrics;
 pub(super) use gate::{Stranger, over_tcp};
 pub(super) use request_id::{RequestId, with_request_id};
+pub(super) use tokens::Proof;
 pub use tokens::Tokens;
 
 use self::throttle::Throttle;

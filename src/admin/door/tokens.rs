@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 use super::DoorError;
 use super::store::{Kept, hex, load, save};
@@ -41,10 +42,15 @@ struct Bootstrap {
     is_guessable: bool,
 }
 
+/// Which token a request showed, so that what goes on for long can see whether it still counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::admin) struct Proof([u8; 32]);
+
 /// What a shown token turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Known {
     pub caller: Caller,
+    pub proof: Proof,
     /// Somebody who may try often enough could find it.
     pub is_guessable: bool,
 }
@@ -58,6 +64,7 @@ pub struct Tokens {
     held: Mutex<Arc<Held>>,
     /// One change of the file at a time.
     writing: Mutex<()>,
+    changes: watch::Sender<()>,
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -68,7 +75,14 @@ impl Tokens {
     pub(super) fn open(files: Arc<dyn Files>, dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, DoorError> {
         let path = dir.join("tokens.json");
         let held = Held { kept: load(&*files, &path)?, bootstrap: None };
-        Ok(Self { files, clock, path, held: Mutex::new(Arc::new(held)), writing: Mutex::new(()) })
+        Ok(Self {
+            files,
+            clock,
+            path,
+            held: Mutex::new(Arc::new(held)),
+            writing: Mutex::new(()),
+            changes: watch::Sender::new(()),
+        })
     }
 
     fn held(&self) -> Arc<Held> {
@@ -78,6 +92,8 @@ impl Tokens {
     fn put(&self, change: impl FnOnce(&mut Held)) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut held));
+        drop(held);
+        self.changes.send_replace(());
     }
 
     /// The token of `[admin] token_file`, trimmed.
@@ -95,20 +111,34 @@ impl Tokens {
         held.kept.is_empty() && held.bootstrap.is_none()
     }
 
+    /// Returns when `proof` counts no more.
+    pub(in crate::admin) async fn revoked(&self, proof: Proof) {
+        let mut changes = self.changes.subscribe();
+        let counts = |held: &Held| {
+            let kept = held.kept.iter().map(|kept| kept.sha256);
+            kept.chain(held.bootstrap.map(|bootstrap| bootstrap.sha256)).any(|sha256| sha256 == proof.0)
+        };
+        while counts(&self.held()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Who shows this token. Every hash is compared, each in constant time.
     pub(super) fn find(&self, token: &str) -> Option<Known> {
         let (held, shown) = (self.held(), digest(token));
         let is_it = |sha256: &[u8; 32]| bool::from(sha256.ct_eq(&shown));
-        let mut known = None;
+        let (mut known, proof) = (None, Proof(shown));
         for kept in &held.kept {
             if is_it(&kept.sha256) {
                 let caller = Caller { name: kept.name.clone(), scope: kept.scope, tenant: kept.tenant.clone() };
-                known = Some(Known { caller, is_guessable: false });
+                known = Some(Known { caller, proof, is_guessable: false });
             }
         }
         if let Some(bootstrap) = held.bootstrap.filter(|bootstrap| is_it(&bootstrap.sha256)) {
             let caller = Caller { name: BOOTSTRAP.to_owned(), scope: Scope::Admin, tenant: None };
-            known = Some(Known { caller, is_guessable: bootstrap.is_guessable });
+            known = Some(Known { caller, proof, is_guessable: bootstrap.is_guessable });
         }
         known
     }

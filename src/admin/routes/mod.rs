@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -109,11 +109,22 @@ fn answers(router: Router) -> Router {
 
 fn finish(router: Router) -> Router {
     router
-        .layer(middleware::map_response(async |mut response: Response| {
+        .layer(middleware::map_response(async |response: Response| {
+            let mut response = as_problem(response);
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }))
         .layer(middleware::from_fn(door::with_request_id))
+}
+
+/// A refusal of the router itself, such as a path that is no UTF-8, in the form of all others.
+fn as_problem(response: Response) -> Response {
+    let is_text =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+    if response.status() != StatusCode::BAD_REQUEST || !is_text {
+        return response;
+    }
+    Problem::new(ProblemKind::Malformed, "the path cannot be read: it is not UTF-8").into_response()
 }
 
 /// Asks the engine on a blocking thread.

@@ -31,7 +31,11 @@ impl Recorder {
             return response;
         }
         let change = NewChange {
-            by: self.caller.name,
+            // Tenants may have tokens of one name.
+            by: match &self.caller.tenant {
+                Some(tenant) => format!("{tenant}/{}", self.caller.name),
+                None => self.caller.name,
+            },
             tenant: changed.tenant.or(self.caller.tenant),
             method: Some(self.method.to_owned()),
             route: Some(self.route.to_owned()),

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use futures_core::Stream;
@@ -22,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 
 use super::super::api::{AttemptLine, Gap};
 use super::super::caller::Caller;
+use super::super::door::Proof;
 use super::super::extract::Params;
 use super::super::live::LiveFilter;
 use super::super::problem::{Problem, ProblemKind};
@@ -58,6 +60,7 @@ impl Stream for Lines {
 pub async fn stream(
     State(shared): State<Shared>,
     caller: Caller,
+    proof: Option<Extension<Proof>>,
     params: Params<StreamParams>,
 ) -> Result<Sse<KeepAliveStream<Lines>>, Problem> {
     let Ok(seat) = shared.stream_seats.clone().try_acquire_owned() else {
@@ -67,18 +70,26 @@ pub async fn stream(
     let (sender, receiver) = mpsc::channel(AHEAD);
     // Listen before the answer's head is sent: what ends after that is seen.
     let lines = shared.live.listen();
-    tokio::spawn(pump(lines, shared.stopped, filter, sender, seat));
+    let revoked = async move {
+        match proof {
+            Some(Extension(proof)) => shared.door.tokens.revoked(proof).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::spawn(pump(lines, shared.stopped, revoked, filter, sender, seat));
     Ok(Sse::new(Lines(receiver)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// Carries lines from the hub to one reader until either end, or the engine, goes away.
+/// Carries lines from the hub to one reader until either end, the engine, or the reader's token goes away.
 async fn pump(
     mut lines: broadcast::Receiver<AttemptLine>,
     mut stopped: watch::Receiver<bool>,
+    revoked: impl Future<Output = ()> + Send,
     filter: LiveFilter,
     reader: mpsc::Sender<Event>,
     _seat: OwnedSemaphorePermit,
 ) {
+    let mut revoked = std::pin::pin!(revoked);
     loop {
         let event = tokio::select! {
             line = lines.recv() => match line {
@@ -88,6 +99,7 @@ async fn pump(
                 Err(RecvError::Closed) => return,
             },
             () = wait_for_stop(&mut stopped) => return,
+            () = &mut revoked => return,
             () = reader.closed() => return,
         };
         if reader.send(event).await.is_err() {

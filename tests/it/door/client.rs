@@ -64,6 +64,11 @@ impl Stream {
         Self(reader)
     }
 
+    /// It has an end, and it comes.
+    pub fn assert_ends(&mut self) {
+        self.0.read_to_end(&mut Vec::new()).unwrap();
+    }
+
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended");
