@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::deliveries::status_at;
 use super::internal;
+use super::observer::status_after;
 use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 use crate::admin::{Caller, ControlError, PageRequest};
 use crate::engine::catchup::EraFilters;
@@ -208,7 +209,11 @@ fn last_status(shared: &Shared, wanted: DeliveryKey) -> Result<DeliveryStatus, C
             status = status_at(end);
             ControlFlow::Break(())
         }
-        Record::Attempted { key, .. } if key == wanted => ControlFlow::Break(()),
+        // Its row may be a moment behind the journal.
+        Record::Attempted { key, verdict, .. } if key == wanted => {
+            status = status_after(verdict);
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     });
     history.map_err(internal)?;
