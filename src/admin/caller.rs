@@ -4,6 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 
+use super::control::ControlError;
+use super::door::Stranger;
 use super::problem::{Problem, ProblemKind};
 
 /// What a caller may do; each includes those before it.
@@ -52,6 +54,17 @@ impl Caller {
         self.tenant.as_deref().is_none_or(|own| own == tenant)
     }
 
+    /// `Forbidden` for a tenant's token: `what` belongs to all tenants together.
+    pub fn needs_all_tenants(&self, what: &str) -> Result<(), ControlError> {
+        match self.tenant {
+            None => Ok(()),
+            Some(_) => Err(ControlError::Forbidden(format!(
+                "{what} is of all tenants together; the token \"{}\" belongs to one",
+                self.name
+            ))),
+        }
+    }
+
     /// `Forbidden` unless the caller has at least this scope.
     pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
         if self.scope >= scope {
@@ -68,7 +81,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let unknown = || Problem::new(ProblemKind::Unauthorized, "give a token: Authorization: Bearer TOKEN");
+        let advice = || parts.extensions.get::<Stranger>().map_or("give a token", |stranger| stranger.advice);
+        let unknown = || Problem::new(ProblemKind::Unauthorized, advice());
         parts.extensions.get::<Self>().cloned().ok_or_else(unknown)
     }
 }

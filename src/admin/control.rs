@@ -7,45 +7,47 @@ use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
+use super::caller::Caller;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
-/// The engine as the control plane sees it.
+/// The engine as the control plane sees it. Who asks comes first: what belongs to another tenant than the caller's does not
+/// exist for it, and what belongs to no tenant is `Forbidden` for a tenant's token.
 pub trait Control: Send + Sync {
-    fn status(&self) -> Result<Status, ControlError>;
+    fn status(&self, caller: &Caller) -> Result<Status, ControlError>;
     fn readiness(&self) -> Readiness;
 
     /// Every subscription, by tenant and name.
-    fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError>;
+    fn subscriptions(&self, caller: &Caller) -> Result<Vec<Webhook>, ControlError>;
     /// A bare name that exists in several tenants is `Ambiguous`.
-    fn subscription(&self, key: &SubKey) -> Result<Webhook, ControlError>;
+    fn subscription(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError>;
     /// Stops sending and keeps queueing. Pausing what is paused changes nothing.
-    fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError>;
-    fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError>;
+    fn pause(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError>;
+    fn resume(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError>;
 
     /// Newest first.
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError>;
+    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError>;
     /// `id` is a whole id or a prefix of at least six characters; one that fits several is `Ambiguous`.
-    fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError>;
+    fn delivery(&self, caller: &Caller, id: &str) -> Result<DeliveryDetail, ControlError>;
     /// One row per id, in order; what one id leads to does not change another's.
-    fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError>;
+    fn replay(&self, caller: &Caller, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError>;
 
     /// Log order from `cursor` (the oldest retained event without one). A page may be shorter than `limit` when its
     /// payloads are large. A cursor older than retention is `CursorExpired`.
-    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError>;
-    fn event(&self, id: &str) -> Result<EventDetail, ControlError>;
+    fn events(&self, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError>;
+    fn event(&self, caller: &Caller, id: &str) -> Result<EventDetail, ControlError>;
     /// Judges one line as the reader would, without taking it in. A line that is not an event is `Invalid`.
-    fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError>;
+    fn match_event(&self, caller: &Caller, line: &[u8]) -> Result<MatchReport, ControlError>;
 
     /// Newest first.
-    fn quarantine(&self, page: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError>;
-    fn quarantined(&self, id: &str) -> Result<QuarantineDetail, ControlError>;
+    fn quarantine(&self, caller: &Caller, page: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError>;
+    fn quarantined(&self, caller: &Caller, id: &str) -> Result<QuarantineDetail, ControlError>;
     /// Reads the line again; it stays when it is still not an event (`Invalid`).
-    fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError>;
-    fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError>;
+    fn quarantine_retry(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError>;
+    fn quarantine_drop(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError>;
 
-    fn audit(&self) -> Result<Books, ControlError>;
+    fn audit(&self, caller: &Caller) -> Result<Books, ControlError>;
     /// Loads the configuration again; returns when it is in force or refused.
-    fn reload(&self) -> Result<ReloadReport, ControlError>;
+    fn reload(&self, caller: &Caller) -> Result<ReloadReport, ControlError>;
 }
 
 /// Shortest prefix of a delivery id that is looked up.
@@ -117,6 +119,9 @@ pub enum ControlError {
     Invalid(String),
     #[error("this cursor is older than the oldest event kept; go on from {oldest_cursor}, events before it are lost")]
     CursorExpired { oldest_cursor: String },
+    /// The caller may not do this, whatever it names.
+    #[error("{0}")]
+    Forbidden(String),
     /// The engine has stopped or is stopping.
     #[error("{0}")]
     Unavailable(String),

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use serde_json::value::RawValue;
 
 use super::api::*;
+use super::caller::Caller;
 use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
@@ -138,7 +139,7 @@ fn quarantine_entry() -> QuarantineEntry {
 }
 
 impl Control for FakeEngine {
-    fn status(&self) -> Result<Status, ControlError> {
+    fn status(&self, _: &Caller) -> Result<Status, ControlError> {
         Ok(Status {
             version: "0.1.0".into(),
             pid: 812,
@@ -180,11 +181,11 @@ impl Control for FakeEngine {
         }
     }
 
-    fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError> {
+    fn subscriptions(&self, _: &Caller) -> Result<Vec<Webhook>, ControlError> {
         Ok(vec![webhook("erp", "active"), webhook("oms", "failing")])
     }
 
-    fn subscription(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+    fn subscription(&self, _: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
         match key {
             SubKey::Id(1) => Ok(webhook("erp", "active")),
             SubKey::Name { name, .. } if name == "erp" => Ok(webhook("erp", "active")),
@@ -192,22 +193,22 @@ impl Control for FakeEngine {
         }
     }
 
-    fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+    fn pause(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
         self.note(format!("pause {key:?}"));
-        self.subscription(key).map(|hook| Webhook { state: "paused".into(), ..hook })
+        self.subscription(caller, key).map(|hook| Webhook { state: "paused".into(), ..hook })
     }
 
-    fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError> {
+    fn resume(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
         self.note(format!("resume {key:?}"));
-        self.subscription(key)
+        self.subscription(caller, key)
     }
 
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    fn deliveries(&self, _: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
         self.note(format!("{filter:?}"));
         Ok(Page { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true })
     }
 
-    fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError> {
+    fn delivery(&self, _: &Caller, id: &str) -> Result<DeliveryDetail, ControlError> {
         if !DELIVERY.starts_with(id) {
             return Err(ControlError::NotFound(format!("no delivery has the id {id}")));
         }
@@ -236,7 +237,7 @@ impl Control for FakeEngine {
         })
     }
 
-    fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
+    fn replay(&self, _: &Caller, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
         self.note(format!("{request:?}"));
         Ok(request
             .ids
@@ -258,14 +259,14 @@ impl Control for FakeEngine {
             .collect())
     }
 
-    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {
+    fn events(&self, _: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
         if page.cursor.as_deref() == Some("old") {
             return Err(ControlError::CursorExpired { oldest_cursor: "c9".into() });
         }
         Ok(EventPage { data: vec![event_record()], next_cursor: "e8".into(), has_more: false })
     }
 
-    fn event(&self, id: &str) -> Result<EventDetail, ControlError> {
+    fn event(&self, _: &Caller, id: &str) -> Result<EventDetail, ControlError> {
         if id != "evt_1" {
             return Err(ControlError::NotFound(format!("no event has the id {id}")));
         }
@@ -273,18 +274,18 @@ impl Control for FakeEngine {
         Ok(EventDetail { event: event_record(), subscriptions: rows(Some(delivery)) })
     }
 
-    fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError> {
+    fn match_event(&self, _: &Caller, line: &[u8]) -> Result<MatchReport, ControlError> {
         match serde_json::from_slice::<serde_json::Value>(line) {
             Ok(_) => Ok(MatchReport { subscriptions: rows(None) }),
             Err(error) => Err(ControlError::Invalid(format!("invalid_json: {error}"))),
         }
     }
 
-    fn quarantine(&self, _: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
+    fn quarantine(&self, _: &Caller, _: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
         Ok(Page { data: vec![quarantine_entry()], next_cursor: None, has_more: false })
     }
 
-    fn quarantined(&self, _: &str) -> Result<QuarantineDetail, ControlError> {
+    fn quarantined(&self, _: &Caller, _: &str) -> Result<QuarantineDetail, ControlError> {
         Ok(QuarantineDetail {
             entry: quarantine_entry(),
             content: "{\"type\" 1}".into(),
@@ -293,16 +294,16 @@ impl Control for FakeEngine {
         })
     }
 
-    fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+    fn quarantine_retry(&self, _: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError> {
         Err(ControlError::Invalid(format!("{id} is still not an event")))
     }
 
-    fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+    fn quarantine_drop(&self, _: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError> {
         let message = "Dropped.".into();
         Ok(QuarantineAnswer { result: "success".into(), message, id: id.into(), event_id: None })
     }
 
-    fn audit(&self) -> Result<Books, ControlError> {
+    fn audit(&self, _: &Caller) -> Result<Books, ControlError> {
         Ok(Books {
             spool: SpoolBooks { lines: 12, events: 10, blank: 1, quarantined: 1 },
             subscriptions: vec![SubscriptionBooks {
@@ -315,7 +316,7 @@ impl Control for FakeEngine {
         })
     }
 
-    fn reload(&self) -> Result<ReloadReport, ControlError> {
+    fn reload(&self, _: &Caller) -> Result<ReloadReport, ControlError> {
         Ok(ReloadReport {
             applied: false,
             message: "1 error, the old configuration stays in force".into(),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::door::DoorError;
 use crate::env::{Files, OsFiles};
 
 /// Why the control plane does not start.
@@ -22,6 +23,8 @@ pub enum AdminError {
     Socket { path: PathBuf, source: io::Error },
     #[error("cannot listen on {address}: {source}; change [admin] listen")]
     Tcp { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Door(#[from] DoorError),
     #[error("cannot start the control thread: {0}")]
     Thread(io::Error),
 }

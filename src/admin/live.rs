@@ -40,6 +40,8 @@ pub struct LiveFilter {
     pub subscription: Option<String>,
     /// Only attempts that did not deliver.
     pub failed: bool,
+    /// Only this tenant's.
+    pub tenant: Option<String>,
 }
 
 impl LiveFilter {
@@ -51,6 +53,8 @@ impl LiveFilter {
                 None => key == line.subscription,
             },
         };
-        named && !(self.failed && line.status == DeliveryStatus::Delivered)
+        named
+            && self.tenant.as_ref().is_none_or(|own| *own == line.tenant)
+            && !(self.failed && line.status == DeliveryStatus::Delivered)
     }
 }

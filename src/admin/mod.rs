@@ -1,12 +1,14 @@
-//! The control plane: one thread that answers the HTTP API over a unix socket (and health probes over TCP). Together
-//! with `receiver` the only room that knows tokio.
+//! The control plane: one thread that answers the HTTP API over a unix socket and, to those who show a token, over TCP.
+//! Together with `receiver` the only room that knows tokio.
 //!
 //! It decides nothing: every answer comes from a [`Control`], which the engine implements. The shapes on the wire are
 //! in [`api`]; the command line reads the same types back.
 
 pub mod api;
 mod caller;
+mod changes;
 mod control;
+mod door;
 mod extract;
 mod listener;
 mod live;
@@ -21,7 +23,9 @@ pub(crate) mod fake;
 mod tests;
 
 pub use caller::{Caller, Scope};
+pub use changes::{ChangeError, Changed, Changes, NewChange};
 pub use control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+pub use door::{Door, DoorError, DoorSettings, Tokens, may_see_metrics};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};
 pub use problem::{Problem, ProblemKind};

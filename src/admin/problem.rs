@@ -26,6 +26,7 @@ pub enum ProblemKind {
     CursorExpired,
     TooLarge,
     Validation,
+    RateLimited,
     Internal,
     Unavailable,
 }
@@ -36,7 +37,7 @@ impl ProblemKind {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "The request cannot be read"),
             Self::UnknownParameter => (StatusCode::BAD_REQUEST, "unknown-parameter", "A parameter is not known"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Who are you?"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not with this token"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not permitted"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Self::Ambiguous => (StatusCode::CONFLICT, "ambiguous", "The name fits more than one"),
@@ -44,6 +45,7 @@ impl ProblemKind {
             Self::CursorExpired => (StatusCode::GONE, "cursor-expired", "The cursor is too old"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Not so fast"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The engine does not answer now"),
         }
@@ -99,9 +101,12 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        let wait = self.extra.get("retry_after_s").and_then(Value::as_u64);
+        if let Some(seconds) = wait.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(5)) {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         }
+        // Whoever numbers the request writes the number in.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -112,6 +117,7 @@ impl From<ControlError> for Problem {
             ControlError::NotFound(_) => ProblemKind::NotFound,
             ControlError::Ambiguous(_) => ProblemKind::Ambiguous,
             ControlError::Conflict(_) => ProblemKind::Conflict,
+            ControlError::Forbidden(_) => ProblemKind::Forbidden,
             ControlError::Invalid(_) => ProblemKind::Validation,
             ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,

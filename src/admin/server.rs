@@ -1,15 +1,16 @@
 //! The control thread: a current-thread runtime that serves the routes until it is told to stop.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::Router;
 use tokio::sync::watch;
 
 use super::control::Control;
+use super::door::Door;
 use super::listener::{self, AdminError, SocketFile};
 use super::live::LiveHub;
 use super::routes;
@@ -17,9 +18,9 @@ use super::routes;
 /// Where to listen.
 #[derive(Clone, Debug, Default)]
 pub struct Listen {
-    /// The whole API. Who may open the file may use it.
+    /// Who may open the file may use the API.
     pub socket: Option<PathBuf>,
-    /// `/livez` and `/readyz` only: there are no tokens, so nothing else goes over TCP.
+    /// Who shows a token may use it as far as the token goes.
     pub tcp: Option<SocketAddr>,
 }
 
@@ -38,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const BLOCKING_THREADS_MAX: usize = 8;
 
 /// Binds, then serves on a thread of its own. The listeners are ready when this returns.
-pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub) -> Result<Admin, AdminError> {
+pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub, door: Arc<Door>) -> Result<Admin, AdminError> {
     let socket = listen.socket.as_deref().map(listener::bind).transpose()?;
     let tcp = listen.tcp.map(bind_tcp).transpose()?;
     let tcp_address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -58,20 +59,24 @@ pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub) -> Resul
             tcp.map(tokio::net::TcpListener::from_std).transpose().map_err(AdminError::Thread)?,
         )
     };
-    let whole = routes::whole(control.clone(), live, stopped.clone());
-    let probes = routes::probes(control);
+    // Without TCP nobody comes to the second one.
+    let reached_at = tcp_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (over_unix, over_tcp) = routes::whole(control, live, door, reached_at, stopped.clone());
     let thread = thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
             runtime.block_on(async {
                 let unix = async {
                     if let Some(listener) = unix {
-                        serve(listener, whole, stopped.clone()).await;
+                        let serving = axum::serve(listener, over_unix);
+                        attend(serving.with_graceful_shutdown(told_to(&stopped)), stopped.clone()).await;
                     }
                 };
                 let tcp = async {
                     if let Some(listener) = tcp {
-                        serve(listener, probes, stopped.clone()).await;
+                        let serving =
+                            axum::serve(listener, over_tcp.into_make_service_with_connect_info::<SocketAddr>());
+                        attend(serving.with_graceful_shutdown(told_to(&stopped)), stopped.clone()).await;
                     }
                 };
                 tokio::join!(unix, tcp)
@@ -88,21 +93,19 @@ fn bind_tcp(address: SocketAddr) -> Result<TcpListener, AdminError> {
     Ok(listener)
 }
 
-async fn serve<L>(listener: L, router: Router, mut stopped: watch::Receiver<bool>)
-where
-    L: axum::serve::Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let mut deadline = stopped.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-        wait_for_stop(&mut stopped).await;
-    });
+fn told_to(stopped: &watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopped = stopped.clone();
+    async move { wait_for_stop(&mut stopped).await }
+}
+
+/// Serves until told to stop, and then as long as open exchanges may take.
+async fn attend(serving: impl IntoFuture<Output = io::Result<()>>, mut stopped: watch::Receiver<bool>) {
     let patience = async {
-        wait_for_stop(&mut deadline).await;
+        wait_for_stop(&mut stopped).await;
         tokio::time::sleep(GRACE).await;
     };
     tokio::select! {
-        result = serving => {
+        result = serving.into_future() => {
             if let Err(error) = result {
                 tracing::error!(%error, "the control plane stopped");
             }

@@ -36,6 +36,15 @@ pub struct Global {
     /// The engine's unix socket [default: from the configuration]
     #[arg(long, global = true, value_name = "FILE", env = "SPOOLHOOK_SOCKET", hide_env = true)]
     pub socket: Option<PathBuf>,
+    /// An engine elsewhere, such as https://appliance:7380; wins over the socket
+    #[arg(long, global = true, value_name = "URL", env = "SPOOLHOOK_URL", hide_env = true)]
+    pub url: Option<String>,
+    /// The file that holds the token for --url
+    #[arg(long, global = true, value_name = "FILE", env = "SPOOLHOOK_TOKEN_FILE", hide_env = true)]
+    pub token_file: Option<PathBuf>,
+    /// Trust the certificates in this file with --url, instead of the public ones
+    #[arg(long, global = true, value_name = "FILE", env = "SPOOLHOOK_CA_FILE", hide_env = true)]
+    pub ca_file: Option<PathBuf>,
     /// Print one JSON document with the API's keys
     #[arg(long, global = true)]
     pub json: bool,

@@ -4,10 +4,11 @@ use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 
 use super::args::Global;
-use super::client::{Answer, EngineClient, SocketClient};
+use super::client::{Answer, EngineClient, SocketClient, TcpClient, is_in_the_clear};
 use super::error::CliError;
 use super::output::{Format, Output};
 use super::places;
+use super::secret;
 use crate::env::{Clock, SystemClock};
 use crate::model::Timestamp;
 
@@ -38,13 +39,25 @@ impl Context {
         self.clock.now()
     }
 
-    /// The engine behind the socket that the flags or the configuration name.
+    /// The engine at the URL that the flags name, or behind the socket that they or the configuration name.
     pub fn engine(&mut self) -> Result<&dyn EngineClient, CliError> {
         let client: Box<dyn EngineClient> = match self.engine.take() {
             Some(client) => client,
-            None => Box::new(SocketClient::new(places::socket(&self.global)?)),
+            None => self.connect()?,
         };
         Ok(&**self.engine.insert(client))
+    }
+
+    fn connect(&mut self) -> Result<Box<dyn EngineClient>, CliError> {
+        let Some(url) = self.global.url.clone() else {
+            return Ok(Box::new(SocketClient::new(places::socket(&self.global)?)));
+        };
+        let token = self.global.token_file.as_deref().map(secret::token).transpose()?;
+        let client = TcpClient::new(&url, token, self.global.ca_file.as_deref())?;
+        if self.global.token_file.is_some() && is_in_the_clear(&url) {
+            self.out.say("warning: the token goes over the network in the clear; put a TLS proxy before the engine");
+        }
+        Ok(Box::new(client))
     }
 
     /// The engine's answer to a question.

@@ -7,6 +7,17 @@ use std::path::Path;
 use super::error::{CliError, ExitKind};
 use crate::model::Secret;
 
+/// The token in a file, without the space around it; `-` is standard input.
+pub fn token(path: &Path) -> Result<Secret, CliError> {
+    let token = Secret::new(read(path)?.expose().trim());
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match is_word(token.expose()) {
+        true => Ok(token),
+        false => Err(CliError::new(ExitKind::BadData, format!("{} holds no token", path.display()))
+            .help("make one on the engine's machine: spoolhook token create NAME --scope admin > FILE")),
+    }
+}
+
 /// The secret in a file, without the line break that editors add; `-` is standard input.
 pub fn read(path: &Path) -> Result<Secret, CliError> {
     let mut text = String::new();

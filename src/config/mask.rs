@@ -37,6 +37,7 @@ const PLAIN_KEYS: &[&str] = &[
     "pattern",
     "max_line",
     "listen",
+    "hosts",
     "socket",
     "workers",
     "pause_failing_after",

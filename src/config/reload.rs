@@ -78,7 +78,9 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     note(old.state != new.state, "state.dir", true);
     note(old.admin.listen != new.admin.listen, "admin.listen", true);
     note(old.admin.socket != new.admin.socket, "admin.socket", true);
-    note(old.admin.token_file != new.admin.token_file, "admin.token_file", true);
+    let token = |config: &Config| (config.admin.token_file.clone(), config.admin.token.clone());
+    note(token(old) != token(new), "admin.token_file", false);
+    note(old.admin.hosts != new.admin.hosts, "admin.hosts", false);
     note(old.delivery.workers != new.delivery.workers, "delivery.workers", true);
     note(old.delivery.history != new.delivery.history, "delivery.history", false);
     note(old.network != new.network, "network", false);

@@ -79,15 +79,47 @@ pub(super) fn admin(mut table: Table<'_>, state: &StateConfig, report: &mut Repo
         None => Some(SocketAddr::from(([127, 0, 0, 1], 7380))),
     };
     let socket = socket(&mut table, state, report);
-    let token_file = table.take("token_file").and_then(|field| {
-        let (path, content) = report.read_secret_file(&field)?;
-        if content.bytes.trim_ascii().is_empty() {
-            report.problem(codes::BAD_SECRET, field.at, "the file of `token_file` is empty", "no token in it");
-        }
-        Some(path)
-    });
+    let token_file = table.take("token_file").and_then(|field| token_file(&field, report));
+    let hosts = table.take("hosts").map(|field| hosts(&field, report)).unwrap_or_default();
     table.finish(report);
-    AdminConfig { listen, socket, token_file }
+    let (token_file, token) = token_file.unzip();
+    AdminConfig { listen, socket, token_file, token, hosts }
+}
+
+/// A token travels in a header: one word of visible ASCII.
+fn token_file(field: &Field<'_>, report: &mut Report<'_>) -> Option<(PathBuf, Secret)> {
+    let (path, content) = report.read_secret_file(field)?;
+    let token = content.bytes.trim_ascii();
+    let mut refuse = |message: &str, label: &str| {
+        let problem = report.problem(codes::BAD_SECRET, field.at, message, label);
+        problem.help("make one: head -c 32 /dev/urandom | base64 | tr -d '\\n' > FILE");
+        None
+    };
+    if token.is_empty() {
+        return refuse("the file of `token_file` is empty", "no token in it");
+    }
+    match std::str::from_utf8(token) {
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Some((path, Secret::new(text))),
+        _ => refuse("the file of `token_file` holds more than a token", "not one word of ASCII"),
+    }
+}
+
+fn hosts(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {
+    let texts = field.texts(report).unwrap_or_default();
+    let is_name = |text: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        !text.is_empty() && text.bytes().all(legal)
+    };
+    let names = texts.into_iter().filter_map(|(item, text)| {
+        if is_name(text) {
+            return Some(text.to_ascii_lowercase());
+        }
+        let message = format!("`hosts` has an entry that is no name: {}", item.at.quote(text));
+        let problem = report.problem(codes::BAD_VALUE, item.at, message, "not a host name");
+        problem.help("write the name alone, without scheme and port: \"hooks.plant.lan\"");
+        None
+    });
+    names.collect()
 }
 
 fn socket(table: &mut Table<'_>, state: &StateConfig, report: &mut Report<'_>) -> PathBuf {

@@ -79,6 +79,10 @@ pub struct AdminConfig {
     pub socket: PathBuf,
     /// Holds the bootstrap admin token. It was readable when the configuration was loaded.
     pub token_file: Option<PathBuf>,
+    /// What it held then, trimmed.
+    pub token: Option<Secret>,
+    /// Names under which the API may be asked for over TCP, beside `localhost` and addresses.
+    pub hosts: Vec<String>,
 }
 
 /// `[delivery]`: what a subscription gets that says nothing itself, and the size of the pool.

@@ -1,14 +1,16 @@
 //! What stays while the engine behind it is taken down and built anew: the socket that answers, and the line to those who
 //! watch attempts. Between two engines it says why there is none.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::control::Panel;
 use super::running::{Shared, lock};
-use crate::admin::{self, Admin, AdminError, Listen, LiveHub};
+use crate::admin::{self, Admin, AdminError, Door, DoorSettings, Listen, LiveHub};
 use crate::config::Config;
+use crate::env::{Clock, Files};
 use crate::model::Timestamp;
 
 /// Attempts that a slow watcher may lag behind.
@@ -71,7 +73,13 @@ impl Desk {
 pub(super) struct Front {
     pub desk: Arc<Desk>,
     pub live: LiveHub,
+    door: Option<Arc<Door>>,
     admin: Option<Admin>,
+}
+
+/// What the configuration says about who may come in.
+pub(super) fn door_settings(config: &Config) -> DoorSettings {
+    DoorSettings { bootstrap: config.admin.token.clone(), hosts: config.admin.hosts.clone() }
 }
 
 impl Front {
@@ -80,7 +88,7 @@ impl Front {
         let reason = "the engine starts".to_owned();
         let standstill = Standstill { is_starting: true, reason, ..Standstill::default() };
         let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new() };
-        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), admin: None }
+        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), door: None, admin: None }
     }
 
     /// Whether the doors that were opened are still attended.
@@ -88,11 +96,32 @@ impl Front {
         self.admin.as_ref().is_none_or(Admin::is_running)
     }
 
+    /// The address in use over TCP.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(Admin::tcp_address)
+    }
+
+    /// The tokens and the log of changes, read from the state directory the first time.
+    pub fn door(
+        &mut self,
+        config: &Config,
+        files: Arc<dyn Files>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Door>, AdminError> {
+        if let Some(door) = &self.door {
+            door.set(door_settings(config));
+            return Ok(door.clone());
+        }
+        let door = Arc::new(Door::open(files, &config.state.dir, clock, door_settings(config))?);
+        Ok(self.door.insert(door).clone())
+    }
+
     /// Opens socket and port, unless they are open.
-    pub fn listen(&mut self, config: &Config) -> Result<(), AdminError> {
+    pub fn listen(&mut self, config: &Config, door: Arc<Door>) -> Result<(), AdminError> {
         if self.admin.is_none() {
             let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
-            self.admin = Some(admin::start(&listen, Arc::new(Panel::new(self.desk.clone())), self.live.clone())?);
+            let panel = Arc::new(Panel::new(self.desk.clone()));
+            self.admin = Some(admin::start(&listen, panel, self.live.clone(), door)?);
         }
         Ok(())
     }

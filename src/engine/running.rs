@@ -1,5 +1,6 @@
 //! A running engine: what its threads share, whether it is idle, and how it stops.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::desk::Front;
+use super::desk::{Front, door_settings};
 use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
@@ -16,7 +17,7 @@ use super::room::Room;
 use super::target::{Target, targets, transport};
 use super::watch::HouseOrder;
 use super::watchdog::Pulses;
-use crate::admin::LiveHub;
+use crate::admin::{Door, LiveHub};
 use crate::config::Config;
 use crate::dispatch::{Job, Scheduler};
 use crate::env::{Clock, SteadyTime};
@@ -79,6 +80,7 @@ pub(super) struct Shared {
     pub pulses: Pulses,
     pub room: Room,
     pub live: LiveHub,
+    pub door: Arc<Door>,
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,
     pub scheduler: Sender<ToScheduler<Target>>,
@@ -147,6 +149,7 @@ impl Shared {
         self.intake.send(ToIntake::Reconfigure(request)).map_err(|_| "the engine has stopped".to_owned())?;
         wait.recv().map_err(|_| "the engine has stopped".to_owned())??;
         *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
+        self.door.set(door_settings(&config));
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         *lock(&self.loaded_at) = self.clock.now();
         Ok(())
@@ -202,6 +205,11 @@ impl Engine {
     /// is for another run.
     pub fn is_idle(&self) -> bool {
         self.parts.shared.idle()
+    }
+
+    /// The address that the control plane listens on, other than its socket.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.front.tcp_address()
     }
 
     /// Has the configuration loaded again; the result is logged. One request that waits stands for more.

@@ -127,6 +127,7 @@ impl Parts {
         let steady = SteadyTime::starting(begins, now, clock.monotonic());
         // What ages goes by a clock of its own: `begins` may lie ahead of the wall clock's time.
         let ages = Arc::new(Mutex::new(SteadyTime::starting(now, now, clock.monotonic())));
+        let door = front.door(&config, reader.files.clone(), clock.clone())?;
         let room = Room::new(reader.files.clone(), &config);
         let shared = Arc::new(Shared {
             config_path,
@@ -146,6 +147,7 @@ impl Parts {
             pulses: Pulses::default(),
             room,
             live: front.live.clone(),
+            door: door.clone(),
             intake: to_intake,
             entries: to_committer,
             scheduler: to_scheduler,
@@ -154,7 +156,7 @@ impl Parts {
             audits: Arc::default(),
         });
         // Before the first thread: a port in use must not stop an engine that is already sending.
-        front.listen(&shared.config())?;
+        front.listen(&shared.config(), door)?;
         shared.room.hold();
         let guard = Guard { shared: shared.clone(), stop };
 

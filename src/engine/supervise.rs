@@ -2,6 +2,7 @@
 //! process waits, saying why, and then builds the engine anew from disk by the ordinary start. Nothing of the old one is
 //! believed. What cannot be waited out ends the process.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,11 @@ impl Supervisor {
         let Some(engine) = build(Front::new(), config, config_path, &orders, pause)? else { return Ok(None) };
         let started = clock.monotonic();
         Ok(Some(Self { engine, orders, clock, started, pause }))
+    }
+
+    /// The address that the control plane listens on, other than its socket.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.engine.tcp_address()
     }
 
     /// Goes on until told to stop, or until something ends it that does not pass. `idle` gets one message when everything

@@ -15,6 +15,8 @@ use super::messages::{Entry, LaneCommand, Then};
 use super::running::{Shared, lock};
 use super::watchdog::{BEAT, Who};
 use super::withdraw::forget;
+use crate::admin::NewChange;
+use crate::admin::api::ReloadReport;
 use crate::model::{SubId, Timestamp};
 use crate::store::{DeliveryKey, Record};
 
@@ -96,6 +98,19 @@ fn look_after_the_ailing(shared: &Shared, warned: &mut BTreeSet<SubId>) {
     }
 }
 
+/// A reload that no request asked for is written down here.
+fn record_reload(shared: &Shared, report: &ReloadReport) {
+    let change = NewChange {
+        by: "engine".to_owned(),
+        thing: "configuration".to_owned(),
+        after: Some(serde_json::json!({"message": report.message})),
+        ..NewChange::default()
+    };
+    if let Err(error) = shared.door.changes.record(change) {
+        tracing::error!(%error, "the reload could not be recorded");
+    }
+}
+
 /// Runs until told to stop. A file that is still being written is loaded once it held still for one look.
 pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Result<(), Doubt> {
     let mut loaded = marks(shared);
@@ -121,6 +136,7 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Resu
         if is_wanted || (seen != loaded && seen == last) {
             let report = reload(shared);
             if report.applied {
+                record_reload(shared, &report);
                 tracing::info!("{}", report.message);
             } else {
                 tracing::error!("{}\n{}", report.message, report.problems_text);

@@ -50,6 +50,17 @@ fn certificates(file: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
     if found.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(found) }
 }
 
+/// The certificates in a PEM file, each one looked at.
+pub(super) fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = certificates(file, &read(file)?)?;
+    let mut roots = RootCertStore::empty();
+    for (at, certificate) in found.iter().enumerate() {
+        let bad = |source| TlsError::BadCertificate { file: file.to_owned(), number: at + 1, source };
+        roots.add(certificate.clone()).map_err(bad)?;
+    }
+    Ok(found)
+}
+
 fn private_key(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::NoKey(file.to_owned()),

@@ -10,6 +10,7 @@ mod bench;
 mod config;
 mod crash;
 mod deliveries;
+mod door;
 mod faults;
 mod layers;
 mod order;

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
     pub id: u32,
-    /// As configured. It may hold a token (Carbon), so it is shown to peers of the socket only.
+    /// As configured, for those who may change it. It may hold a token (Carbon), so others see where it leads only.
     pub url: String,
     pub events: Vec<String>,
     pub is_active: bool,

@@ -1,12 +1,15 @@
 //! `/v1/deliveries` and `/v1/replays`: the delivery log, and sending again.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::super::api::{DeliveryDetail, ReplayRequest, Replays};
+use super::super::caller::Caller;
+use super::super::changes::Changed;
 use super::super::control::{ControlError, DeliveryFilter, SHORTEST_PREFIX, SubKey};
 use super::super::extract::{Body, NoParams, Params, malformed, page_request};
 use super::super::problem::{Problem, ProblemKind};
@@ -71,21 +74,27 @@ fn instant(parameter: &str, text: Option<String>) -> Result<Option<Timestamp>, P
     .transpose()
 }
 
-pub async fn list(State(shared): State<Shared>, uri: Uri, params: Params<ListParams>) -> Result<Response, Problem> {
+pub async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+    params: Params<ListParams>,
+) -> Result<Response, Problem> {
     let filter = params.0.read()?;
-    let found = ask(&shared.control, move |control| control.deliveries(&filter)).await?;
+    let found = ask(&shared.control, move |control| control.deliveries(&caller, &filter)).await?;
     Ok(page(&uri, found))
 }
 
 pub async fn show(
     State(shared): State<Shared>,
+    caller: Caller,
     Path(id): Path<String>,
     _: Params<NoParams>,
 ) -> Result<Json<DeliveryDetail>, Problem> {
     if id.len() < SHORTEST_PREFIX {
         return Err(malformed(format!("\"{id}\" is too short; give at least {SHORTEST_PREFIX} characters of an id")));
     }
-    Ok(Json(ask(&shared.control, move |control| control.delivery(&id)).await?))
+    Ok(Json(ask(&shared.control, move |control| control.delivery(&caller, &id)).await?))
 }
 
 /// What one delivery's replay takes; an empty body says nothing special.
@@ -98,12 +107,13 @@ struct Consent {
 
 pub async fn replay_one(
     State(shared): State<Shared>,
+    caller: Caller,
     Path(id): Path<String>,
     _: Params<NoParams>,
     body: Body,
-) -> Result<(StatusCode, Json<Replays>), Problem> {
+) -> Result<(StatusCode, Extension<Changed>, Json<Replays>), Problem> {
     let consent = if body.0.is_empty() { Consent::default() } else { body.json()? };
-    let answer = replay(&shared, ReplayRequest { ids: vec![id], consent: consent.consent }).await?;
+    let answer = replay(&shared, caller, ReplayRequest { ids: vec![id], consent: consent.consent }).await?;
     match answer.data.first() {
         Some(row) if !row.accepted => {
             let kind = match row.reason.as_deref() {
@@ -113,31 +123,45 @@ pub async fn replay_one(
             };
             Err(Problem::new(kind, row.message.clone()).with("reason", row.reason.clone().into()))
         }
-        _ => Ok((StatusCode::ACCEPTED, Json(answer))),
+        _ => Ok((StatusCode::ACCEPTED, Extension(changed(&answer)), Json(answer))),
     }
 }
 
 /// Always 202: each row says for itself whether its id was accepted.
 pub async fn replay_many(
     State(shared): State<Shared>,
+    caller: Caller,
     _: Params<NoParams>,
     body: Body,
-) -> Result<(StatusCode, Json<Replays>), Problem> {
+) -> Result<(StatusCode, Extension<Changed>, Json<Replays>), Problem> {
     let request: ReplayRequest = body.json()?;
     if request.ids.is_empty() {
         return Err(malformed("ids is empty; name at least one delivery"));
     }
-    Ok((StatusCode::ACCEPTED, Json(replay(&shared, request).await?)))
+    let answer = replay(&shared, caller, request).await?;
+    Ok((StatusCode::ACCEPTED, Extension(changed(&answer)), Json(answer)))
 }
 
-async fn replay(shared: &Shared, request: ReplayRequest) -> Result<Replays, Problem> {
+/// What the log of changes says of a replay: the deliveries that are sent again.
+fn changed(answer: &Replays) -> Changed {
+    let accepted = answer.data.iter().filter(|row| row.accepted);
+    let sent: Vec<&str> = accepted.filter_map(|row| row.delivery_id.as_deref()).collect();
+    match sent.as_slice() {
+        [] => Changed::nothing(),
+        [one] => Changed::of(format!("delivery {one}")).after(json!({"status": "pending"})),
+        several => Changed::of(format!("{} deliveries", several.len()))
+            .after(json!({"status": "pending", "deliveries": several})),
+    }
+}
+
+async fn replay(shared: &Shared, caller: Caller, request: ReplayRequest) -> Result<Replays, Problem> {
     let rows = ask(&shared.control, move |control| {
         if let Some(short) = request.ids.iter().find(|id| id.len() < SHORTEST_PREFIX) {
             return Err(ControlError::Invalid(format!(
                 "\"{short}\" is too short; give at least {SHORTEST_PREFIX} characters of an id"
             )));
         }
-        control.replay(&request)
+        control.replay(&caller, &request)
     })
     .await?;
     let accepted = rows.iter().filter(|row| row.accepted).count();

@@ -1,17 +1,21 @@
 //! The table of routes and what all of them share.
 
+mod changes;
 mod deliveries;
 mod events;
 mod quarantine;
+mod record;
 mod stream;
 mod system;
 mod table;
+mod tokens;
 mod webhooks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,6 +27,7 @@ use self::table::Table;
 use super::api::Page;
 use super::caller::{Caller, Scope};
 use super::control::{Control, ControlError};
+use super::door::{self, Door};
 use super::extract::BODY_BYTES_MAX;
 use super::live::LiveHub;
 use super::problem::{Problem, ProblemKind};
@@ -36,14 +41,23 @@ pub(super) struct Shared {
     live: LiveHub,
     stopped: watch::Receiver<bool>,
     stream_seats: Arc<Semaphore>,
+    door: Arc<Door>,
 }
 
-/// Every route: for the unix socket.
-pub(super) fn whole(control: Arc<dyn Control>, live: LiveHub, stopped: watch::Receiver<bool>) -> Router {
+/// Every route, twice: as the unix socket serves it, where everybody is the same caller, and as TCP does at `tcp`, where a
+/// token says who asks.
+pub(super) fn whole(
+    control: Arc<dyn Control>,
+    live: LiveHub,
+    door: Arc<Door>,
+    tcp: SocketAddr,
+    stopped: watch::Receiver<bool>,
+) -> (Router, Router) {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
-    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats };
+    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, door: door.clone() };
     let (api, _) = table().into_parts();
-    finish(api.with_state(shared).layer(Extension(Caller::socket())).merge(health(control)))
+    let all = answers(api.with_state(shared).layer(Extension(door.clone())).merge(health(control)));
+    (finish(all.clone().layer(Extension(Caller::socket()))), finish(door::over_tcp(all, door, tcp)))
 }
 
 /// Every route but the probes, with what it asks of its caller.
@@ -74,28 +88,43 @@ fn table() -> Table {
         .get("/v1/status", Read, system::status)
         .get("/v1/version", Read, system::version)
         .post("/v1/config/reload", Admin, system::reload)
-}
-
-/// Liveness and readiness only: for TCP.
-pub(super) fn probes(control: Arc<dyn Control>) -> Router {
-    finish(health(control))
+        .get("/v1/tokens", Admin, tokens::list)
+        .post("/v1/tokens", Admin, tokens::create)
+        .delete("/v1/tokens/{id}", Admin, tokens::revoke)
+        .get("/v1/changes", Admin, changes::list)
 }
 
 fn health(control: Arc<dyn Control>) -> Router {
     Router::new().route("/livez", get(system::livez)).route("/readyz", get(system::readyz)).with_state(control)
 }
 
-fn finish(router: Router) -> Router {
+fn answers(router: Router) -> Router {
     router
         .fallback(async |uri: Uri| Problem::new(ProblemKind::NotFound, format!("there is no route {}", uri.path())))
         .method_not_allowed_fallback(async |uri: Uri| {
             Problem::new(ProblemKind::MethodNotAllowed, format!("{} does not take this method", uri.path()))
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::map_response(async |mut response: Response| {
+}
+
+fn finish(router: Router) -> Router {
+    router
+        .layer(middleware::map_response(async |response: Response| {
+            let mut response = as_problem(response);
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }))
+        .layer(middleware::from_fn(door::with_request_id))
+}
+
+/// A refusal of the router itself, such as a path that is no UTF-8, in the form of all others.
+fn as_problem(response: Response) -> Response {
+    let is_text =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+    if response.status() != StatusCode::BAD_REQUEST || !is_text {
+        return response;
+    }
+    Problem::new(ProblemKind::Malformed, "the path cannot be read: it is not UTF-8").into_response()
 }
 
 /// Asks the engine on a blocking thread.
@@ -104,7 +133,14 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&dyn Control) -> Result<T, ControlError> + Send + 'static,
 ) -> Result<T, Problem> {
     let control = control.clone();
-    match tokio::task::spawn_blocking(move || question(control.as_ref())).await {
+    blocking(move || question(control.as_ref())).await
+}
+
+/// Does what may wait for a disk on a blocking thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ControlError> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer.map_err(Problem::from),
         Err(error) => {
             tracing::error!(%error, "a question to the engine panicked");

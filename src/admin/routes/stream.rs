@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use futures_core::Stream;
@@ -21,6 +22,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
 
 use super::super::api::{AttemptLine, Gap};
+use super::super::caller::Caller;
+use super::super::door::Proof;
 use super::super::extract::Params;
 use super::super::live::LiveFilter;
 use super::super::problem::{Problem, ProblemKind};
@@ -56,27 +59,37 @@ impl Stream for Lines {
 
 pub async fn stream(
     State(shared): State<Shared>,
+    caller: Caller,
+    proof: Option<Extension<Proof>>,
     params: Params<StreamParams>,
 ) -> Result<Sse<KeepAliveStream<Lines>>, Problem> {
     let Ok(seat) = shared.stream_seats.clone().try_acquire_owned() else {
         return Err(Problem::new(ProblemKind::Unavailable, format!("{CLIENTS_MAX} readers are listening already")));
     };
-    let filter = LiveFilter { subscription: params.0.subscription, failed: params.0.failed };
+    let filter = LiveFilter { subscription: params.0.subscription, failed: params.0.failed, tenant: caller.tenant };
     let (sender, receiver) = mpsc::channel(AHEAD);
     // Listen before the answer's head is sent: what ends after that is seen.
     let lines = shared.live.listen();
-    tokio::spawn(pump(lines, shared.stopped, filter, sender, seat));
+    let revoked = async move {
+        match proof {
+            Some(Extension(proof)) => shared.door.tokens.revoked(proof).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::spawn(pump(lines, shared.stopped, revoked, filter, sender, seat));
     Ok(Sse::new(Lines(receiver)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// Carries lines from the hub to one reader until either end, or the engine, goes away.
+/// Carries lines from the hub to one reader until either end, the engine, or the reader's token goes away.
 async fn pump(
     mut lines: broadcast::Receiver<AttemptLine>,
     mut stopped: watch::Receiver<bool>,
+    revoked: impl Future<Output = ()> + Send,
     filter: LiveFilter,
     reader: mpsc::Sender<Event>,
     _seat: OwnedSemaphorePermit,
 ) {
+    let mut revoked = std::pin::pin!(revoked);
     loop {
         let event = tokio::select! {
             line = lines.recv() => match line {
@@ -86,6 +99,7 @@ async fn pump(
                 Err(RecvError::Closed) => return,
             },
             () = wait_for_stop(&mut stopped) => return,
+            () = &mut revoked => return,
             () = reader.closed() => return,
         };
         if reader.send(event).await.is_err() {

@@ -1,15 +1,19 @@
 //! Routes together with what each of them asks of its caller, so that whoever has to know every route (the document, the
 //! tests of who may do what) reads the same list.
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use axum::{Extension, Router};
 
 use super::Shared;
+use super::record::Recorder;
 use crate::admin::caller::{Caller, Scope};
+use crate::admin::door::Door;
 use crate::admin::problem::Problem;
 
 /// One route, as the document and tests see it.
@@ -58,10 +62,18 @@ impl Table {
         scope: Scope,
         handler: H,
     ) -> Self {
-        let check = middleware::from_fn(move |caller: Caller, request: Request, next: Next| async move {
+        let check = move |caller: Caller, Extension(door): Extension<Arc<Door>>, request: Request, next: Next| async move {
             caller.needs(scope)?;
-            Ok::<Response, Problem>(next.run(request).await)
-        });
+            // Who may only look changes nothing.
+            let recorder =
+                (method != "GET" && scope > Scope::Read).then(|| Recorder::new(caller, method, path, &request));
+            let response = next.run(request).await;
+            match recorder {
+                Some(recorder) => Ok(recorder.record(&door, response).await),
+                None => Ok::<Response, Problem>(response),
+            }
+        };
+        let check = middleware::from_fn(check);
         self.routes.push(RouteInfo { method, path, scope });
         self.router = self.router.route(path, on(filter, handler).route_layer(check));
         self

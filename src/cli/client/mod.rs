@@ -1,7 +1,8 @@
-//! Asking the running engine. What it answers is kept as it came, so that `--json` prints the engine's own bytes.
+//! Asking the running engine, over its unix socket or, elsewhere, over TCP with a token. What it answers is kept as it came, so that `--json` prints the engine's own bytes.
 
 mod path;
 mod refusal;
+mod remote;
 mod socket;
 mod sse;
 
@@ -10,6 +11,7 @@ use std::io;
 use serde::de::DeserializeOwned;
 
 pub use path::{query, segment};
+pub use remote::{TcpClient, is_in_the_clear};
 pub use socket::SocketClient;
 pub use sse::{Frame, Frames};
 

@@ -23,11 +23,14 @@ pub fn error_of(reply: &Reply) -> CliError {
         401 | 403 => ExitKind::NotPermitted,
         404 | 409 | 410 => ExitKind::No,
         413 | 422 => ExitKind::BadData,
-        503 => ExitKind::Unreachable,
+        429 | 503 => ExitKind::Unreachable,
         _ => ExitKind::Io,
     };
     let error = CliError::new(kind, problem.detail);
     match problem.kind.rsplit(':').next() {
+        Some("unauthorized") => error
+            .help("your token's file: --token-file FILE, or SPOOLHOOK_TOKEN_FILE")
+            .help("a new one, on the engine's machine: spoolhook token create NAME --scope admin > FILE"),
         Some("ambiguous") => error.help("give more characters of the id, or TENANT/NAME of a subscription"),
         _ => error,
     }
@@ -45,6 +48,9 @@ mod tests {
         };
         let error = error_of(&reply(404, "not-found"));
         assert_eq!((error.kind, error.message.as_str()), (ExitKind::No, "because"));
+        let error = error_of(&reply(401, "unauthorized"));
+        assert_eq!((error.kind, error.help.len()), (ExitKind::NotPermitted, 2));
+        assert_eq!(error_of(&reply(403, "forbidden")).kind, ExitKind::NotPermitted);
         assert_eq!(error_of(&reply(422, "validation")).kind, ExitKind::BadData);
         assert_eq!(error_of(&reply(409, "ambiguous")).help.len(), 1);
         assert_eq!(error_of(&Reply { status: 502, body: b"<html>".to_vec() }).kind, ExitKind::Io);

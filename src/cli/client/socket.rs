@@ -56,7 +56,7 @@ fn unreachable(path: &Path, error: &io::Error) -> CliError {
     CliError::new(ExitKind::Unreachable, format!("cannot reach spoolhook at {place}: {why}"))
         .help("is it running?           systemctl status spoolhook, or start it: spoolhook run")
         .help("running as another user? add yourself to group spoolhook (sudo adduser $USER spoolhook)")
-        .help("elsewhere?               spoolhook --socket FILE ..., or --config FILE")
+        .help("elsewhere?               spoolhook --url https://appliance:7380 --token-file FILE ..., or --config FILE")
 }
 
 #[cfg(test)]

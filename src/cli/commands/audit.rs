@@ -21,7 +21,7 @@ pub struct Args {}
 
 pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
     let answer = match context.get::<Books>("/v1/audit") {
-        Err(unreachable) if unreachable.kind == ExitKind::Unreachable && context.global.socket.is_none() => {
+        Err(unreachable) if unreachable.kind == ExitKind::Unreachable && is_ours(context) => {
             let (state, spool) = (places::state(&context.global)?, places::spool(&context.global)?);
             let Some(audited) = offline::audit(&state, &spool, context.now())? else { return Err(unreachable) };
             context.out.say("no engine runs; these are the books as it left them");
@@ -35,6 +35,11 @@ pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
         true => Ok(()),
         false => Err(CliError::silent(ExitKind::No)),
     }
+}
+
+/// Whether the state and the spool are those that the configuration here names.
+fn is_ours(context: &Context) -> bool {
+    context.global.socket.is_none() && context.global.url.is_none()
 }
 
 fn render(books: &Books, _: &View) -> String {

@@ -1,5 +1,9 @@
 //! `demo`: engine, receiver and sample events in a directory that goes away again.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ use super::super::glue::engine::{self, Launch};
 use super::super::glue::receiver::{self, Behaviour};
 use super::super::live::{self, Live};
 use super::super::producer;
+use crate::admin::api::TokenAnswer;
 use crate::admin::{Signal, watch_signals};
 use crate::model::DeliveryStatus;
 
@@ -63,7 +68,16 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         "your own   spoolhook send invoice.paid -d '{{\"total\":1}}' --tenant umbra --spool {}",
         spool.display()
     ));
-    let stream = SocketClient::new(home.path().join("state/spoolhook.sock")).stream("/v1/stream")?;
+    let client = SocketClient::new(home.path().join("state/spoolhook.sock"));
+    if let Some(address) = engine.address() {
+        let file = token_file(&client, home.path())?.display().to_string();
+        context.out.say(&format!("api        http://{address}   token in {file}"));
+        context
+            .out
+            .say(&format!("           curl -H \"Authorization: Bearer $(cat {file})\" http://{address}/v1/status"));
+        context.out.say(&format!("           spoolhook --url http://{address} --token-file {file} status"));
+    }
+    let stream = client.stream("/v1/stream")?;
     let told = tell(&follow(stream), &signals, &args, context, |number| {
         let line = format!("{}\n", SAMPLES[number % SAMPLES.len()]);
         producer::write(&spool, &format!("demo-{number:06}"), &line, false).map(drop)
@@ -73,6 +87,17 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     // It ends with the receiver's channel; a panic in it would have shown itself.
     let _ = drain.join();
     told.and(stopped)
+}
+
+/// A token for this run, in a file that goes away with it.
+fn token_file(client: &SocketClient, home: &Path) -> Result<PathBuf, CliError> {
+    let wanted = br#"{"name":"demo","scope":"admin"}"#;
+    let answer = client.call("POST", "/v1/tokens", wanted)?.read::<TokenAnswer>()?;
+    let path = home.join("token");
+    let token = answer.value.token.unwrap_or_default();
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    made.and_then(|mut file| writeln!(file, "{token}")).map_err(|error| CliError::file("write", &path, &error))?;
+    Ok(path)
 }
 
 /// The stream's messages on a channel, until it ends.

@@ -19,6 +19,7 @@ mod sign;
 mod status;
 mod subs;
 mod tail;
+mod token;
 mod verify;
 mod version;
 
@@ -61,6 +62,7 @@ commands! {
     Quarantine => quarantine,
     Audit => audit,
     Reload => reload,
+    Token => token,
     Sign => sign,
     Verify => verify,
     Bench => bench,

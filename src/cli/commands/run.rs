@@ -71,6 +71,10 @@ mod tests {
     }
 
     impl RunningEngine for Fake {
+        fn address(&self) -> Option<std::net::SocketAddr> {
+            None
+        }
+
         fn idle(&self) -> &Receiver<()> {
             &self.idle
         }

@@ -29,7 +29,7 @@ dir = "@HOME@/spool"
 dir = "@HOME@/state"
 
 [admin]
-listen = "off"
+listen = "127.0.0.1:0"
 socket = "@HOME@/state/spoolhook.sock"
 
 [delivery]

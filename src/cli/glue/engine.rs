@@ -1,5 +1,6 @@
 //! The `engine` room, as `run` and `demo` see it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +18,9 @@ const SAME_REQUEST: Duration = Duration::from_millis(100);
 
 /// An engine that runs on threads of its own, with its control plane.
 pub trait RunningEngine {
+    /// Where the API is reached over TCP.
+    fn address(&self) -> Option<SocketAddr>;
+
     /// One message when everything is drained: nothing left to read, and nothing to send or to retry within the next ten
     /// seconds. Only with `Launch::until_idle`.
     fn idle(&self) -> &Receiver<()>;
@@ -60,6 +64,7 @@ fn refusal(error: EngineError) -> CliError {
 
 /// The real engine, in the care of one thread.
 struct Running {
+    address: Option<SocketAddr>,
     orders: Sender<Order>,
     idle: Receiver<()>,
     ended: Receiver<CliError>,
@@ -67,6 +72,10 @@ struct Running {
 }
 
 impl RunningEngine for Running {
+    fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
     fn idle(&self) -> &Receiver<()> {
         &self.idle
     }
@@ -134,7 +143,7 @@ pub fn start(launch: Launch<'_>, signals: &Receiver<Signal>) -> Result<Option<Bo
                     return Ok(());
                 }
             };
-            let _ = started.send(Ok(()));
+            let _ = started.send(Ok(supervisor.tcp_address()));
             let end = supervisor.run(until_idle.then_some(&idle_sender)).map_err(refusal);
             if let Err(error) = &end {
                 let _ = ended_sender.send(error.clone());
@@ -142,10 +151,10 @@ pub fn start(launch: Launch<'_>, signals: &Receiver<Signal>) -> Result<Option<Bo
             end
         })
         .map_err(|error| CliError::new(ExitKind::Io, format!("cannot start a thread: {error}")))?;
-    loop {
+    let address = loop {
         select! {
             recv(start) -> result => match result {
-                Ok(Ok(())) => break,
+                Ok(Ok(address)) => break address,
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(CliError::new(ExitKind::Internal, "the engine panicked while it started")),
             },
@@ -156,8 +165,9 @@ pub fn start(launch: Launch<'_>, signals: &Receiver<Signal>) -> Result<Option<Bo
                 Ok(Signal::Terminate) | Err(_) => return Ok(None),
             },
         }
-    }
+    };
     let (config, spool, socket) = (launch.config.display(), spool.display(), socket.display());
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, %spool, %socket, subscriptions, "running");
-    Ok(Some(Box::new(Running { orders, idle, ended, supervisor })))
+    let api = address.map(|address| address.to_string());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, %spool, %socket, api, subscriptions, "running");
+    Ok(Some(Box::new(Running { address, orders, idle, ended, supervisor })))
 }

@@ -168,3 +168,19 @@ fn what_is_no_regular_file_is_not_waited_for() {
     let text = complaint(&dir(&[("config.toml", &text)]));
     assert!(text.contains("not a regular file"), "{text}");
 }
+
+#[test]
+fn a_token_file_holds_one_word_and_another_one_needs_no_restart() {
+    let dir = dir(&[("config.toml", "[admin]\ntoken_file = \"t\"\n"), ("t", "  first-token \n")]);
+    let old = load(&main_of(&dir)).unwrap().config;
+    assert_eq!(old.admin.token.as_ref().map(|token| token.expose()), Some("first-token"));
+    assert!(!format!("{old:?}").contains("first-token"));
+    put(dir.path(), "t", "second-token");
+    let new = load(&main_of(&dir)).unwrap().config;
+    assert_eq!((diff(&old, &new).settings, diff(&old, &new).needs_restart.len()), (vec!["admin.token_file"], 0));
+    for bad in ["", "two words", "caf\u{e9}"] {
+        put(dir.path(), "t", bad);
+        let text = load(&main_of(&dir)).unwrap_err().to_string();
+        assert!(text.contains("E016") && text.contains("/dev/urandom") && !text.contains("two words"), "{text}");
+    }
+}

@@ -40,6 +40,7 @@ fn everything_at_once() {
     assert_eq!(loaded.warnings, []);
     let config = loaded.config;
     assert_eq!(config.admin.listen, None);
+    assert_eq!(config.admin.hosts, ["hooks.plant.lan"]);
     assert_eq!(config.logs[0].pattern, "*.ndjson");
     assert_eq!(config.network.allow[1], NetworkEntry::Host { host: "erp.lan".to_owned(), port: 8443 });
     assert_eq!(config.tenant("acme").unwrap().max_subscriptions, Some(20));
@@ -55,7 +56,7 @@ fn everything_at_once() {
     assert_eq!(oms.rate_limit, Some(Rate { count: 50, per: Duration::from_secs(1) }));
     assert_eq!(oms.start, Start::Since(Timestamp::parse("2026-03-12T10:00:00Z").unwrap()));
     assert!(!oms.active);
-    assert_eq!(oms.source.to_string(), "nowhere/config.toml:39");
+    assert_eq!(oms.source.to_string(), "nowhere/config.toml:40");
 
     let bi = config.subscription("default", "bi").unwrap();
     let oauth2 = bi.oauth2.as_ref().unwrap();

@@ -7,9 +7,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::sight::Sight;
 use super::{internal, observer::status_after, subscriptions};
 use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, Page};
-use crate::admin::{ControlError, DeliveryFilter};
+use crate::admin::{Caller, ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
 use crate::routing::Pattern;
@@ -67,17 +68,19 @@ struct Sieve<'a> {
     filter: &'a DeliveryFilter,
     sub: Option<SubId>,
     pattern: Option<Pattern>,
+    sight: Sight,
 }
 
 impl<'a> Sieve<'a> {
-    fn new(shared: &Shared, filter: &'a DeliveryFilter) -> Result<Self, ControlError> {
-        let sub = filter.subscription.as_ref().map(|key| subscriptions::find(shared, key)).transpose()?;
+    fn new(shared: &Shared, caller: &Caller, filter: &'a DeliveryFilter) -> Result<Self, ControlError> {
+        let sub = filter.subscription.as_ref().map(|key| subscriptions::find(shared, caller, key)).transpose()?;
         let pattern = filter.event_type.as_deref().map(Pattern::parse).transpose().map_err(ControlError::Invalid)?;
-        Ok(Self { filter, sub: sub.map(|found| found.0), pattern })
+        Ok(Self { filter, sub: sub.map(|found| found.0), pattern, sight: Sight::of(shared, caller) })
     }
 
     fn takes_facts(&self, sub: SubId, facts: &DeliveryFacts) -> bool {
-        self.sub.is_none_or(|wanted| wanted == sub)
+        self.sight.has(sub)
+            && self.sub.is_none_or(|wanted| wanted == sub)
             && self.pattern.as_ref().is_none_or(|pattern| pattern.matches(&facts.event_type))
             && self.filter.event_id.as_ref().is_none_or(|id| *id == facts.event_id)
             && self.filter.since.is_none_or(|since| facts.seen >= since)
@@ -114,8 +117,8 @@ fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, 
     }
 }
 
-pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
-    let sieve = Sieve::new(shared, filter)?;
+pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    let sieve = Sieve::new(shared, caller, filter)?;
     let before = parse_cursor(filter.page.cursor.as_deref())?;
     let limit = usize::from(filter.page.limit);
     let configured = lock(&shared.routing).subscriptions.clone();
@@ -216,15 +219,16 @@ fn waiting(
 /// Waiting deliveries of each lane among which one is looked for by its id.
 const LOOKED_THROUGH: usize = 4096;
 
-/// The one delivery whose id begins with `prefix`, with its attempts, oldest first.
-pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError> {
+/// The one delivery whose id begins with `prefix`, of those that the caller sees, with its attempts, oldest first.
+pub(super) fn find(shared: &Shared, caller: &Caller, prefix: &str) -> Result<Found, ControlError> {
     let wanted = prefix.to_ascii_lowercase();
+    let sight = Sight::of(shared, caller);
     let mut found: Option<Found> = None;
     let mut others = Vec::new();
     let scanned = shared.state.history(u64::MAX, |_, record| {
         let Some((key, facts, attempt, settled)) = told(record) else { return ControlFlow::Continue(()) };
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
-        if id.starts_with(&wanted) {
+        if sight.has(key.sub) && id.starts_with(&wanted) {
             match &mut found {
                 None => found = Some(Found { key, facts, attempts: attempt.into_iter().collect(), settled, row: None }),
                 Some(found) if found.facts.delivery == facts.delivery => found.attempts.extend(attempt),
@@ -236,14 +240,14 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
     });
     scanned.map_err(internal)?;
     if found.is_none() {
-        found = found_by_row(shared, &wanted)?;
+        found = found_by_row(shared, &wanted)?.filter(|found| sight.has(found.key.sub));
     }
     if found.is_none() {
         for (key, _, facts) in waiting(shared, LOOKED_THROUGH)? {
             let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
             let settled = DeliveryStatus::Pending;
             match &found {
-                _ if !id.starts_with(&wanted) => {}
+                _ if !(sight.has(key.sub) && id.starts_with(&wanted)) => {}
                 None => found = Some(Found { key, facts, attempts: Vec::new(), settled, row: None }),
                 Some(_) => others.push(id),
             }
@@ -289,8 +293,8 @@ pub(super) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscri
     })
 }
 
-pub fn show(shared: &Shared, id: &str) -> Result<DeliveryDetail, ControlError> {
-    let found = find(shared, id)?;
+pub fn show(shared: &Shared, caller: &Caller, id: &str) -> Result<DeliveryDetail, ControlError> {
+    let found = find(shared, caller, id)?;
     let subscription = subscription_of(shared, found.key.sub)?;
     let last = found.attempts.last();
     let base = found.row.as_ref().map_or(0, |row| row.base);

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use super::deliveries::status_at;
 use super::internal;
+use super::observer::status_after;
 use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
-use crate::admin::{ControlError, PageRequest};
+use crate::admin::{Caller, ControlError, PageRequest};
 use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
@@ -49,8 +50,8 @@ fn end_of(group: &[Extent]) -> Seq {
     group.last().map_or(0, Extent::next_seq)
 }
 
-/// Cursors are the sequence number to go on with.
-pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlError> {
+/// Cursors are the sequence number to go on with. Events of other tenants are passed over.
+pub fn list(shared: &Shared, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
     let (oldest, tail) = {
         let ledger = shared.state.ledger();
         (ledger.extents.first_seq().unwrap_or(ledger.next_seq), ledger.next_seq)
@@ -75,8 +76,11 @@ pub fn list(shared: &Shared, page: &PageRequest) -> Result<EventPage, ControlErr
             if data.len() >= usize::from(page.limit) || bytes > PAGE_BYTES {
                 break 'pages;
             }
-            bytes += event.line.len();
             next = event.seq + 1;
+            if !caller.sees(&event.tenant) {
+                continue;
+            }
+            bytes += event.line.len();
             data.push(record(shared, &event)?);
         }
         next = end;
@@ -110,8 +114,8 @@ pub(super) fn waiting(shared: &Shared, sub: SubId, limit: usize) -> Result<Vec<E
     Ok(found)
 }
 
-/// Finds a kept event: by where it lies when the id is ours, else by looking through the log, newest first.
-fn find(shared: &Shared, id: &str) -> Result<Event, ControlError> {
+/// Finds a kept event that the caller sees: by where it lies when the id is ours, else by looking through the log, newest first.
+fn find(shared: &Shared, caller: &Caller, id: &str) -> Result<Event, ControlError> {
     let extents = shared.state.ledger().extents.clone();
     let place = id.split_once('-').and_then(|(segment, offset)| {
         Some(Position { segment: segment.parse::<SegmentId>().ok()?, offset: offset.parse().ok()? })
@@ -124,7 +128,9 @@ fn find(shared: &Shared, id: &str) -> Result<Event, ControlError> {
         None => Box::new(extents.groups().rev()),
     };
     for group in groups {
-        if let Some(event) = read(shared, &group)?.into_iter().rev().find(|event| event.id == id) {
+        if let Some(event) =
+            read(shared, &group)?.into_iter().rev().find(|event| event.id == id && caller.sees(&event.tenant))
+        {
             return Ok(event);
         }
     }
@@ -203,22 +209,27 @@ fn last_status(shared: &Shared, wanted: DeliveryKey) -> Result<DeliveryStatus, C
             status = status_at(end);
             ControlFlow::Break(())
         }
-        Record::Attempted { key, .. } if key == wanted => ControlFlow::Break(()),
+        // Its row may be a moment behind the journal.
+        Record::Attempted { key, verdict, .. } if key == wanted => {
+            status = status_after(verdict);
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     });
     history.map_err(internal)?;
     Ok(status)
 }
 
-pub fn show(shared: &Shared, id: &str) -> Result<EventDetail, ControlError> {
-    let event = find(shared, id)?;
+pub fn show(shared: &Shared, caller: &Caller, id: &str) -> Result<EventDetail, ControlError> {
+    let event = find(shared, caller, id)?;
     Ok(EventDetail { subscriptions: rows(shared, &event, true)?, event: record(shared, &event)? })
 }
 
-/// Judges a line without taking it in.
-pub fn judge(shared: &Shared, line: &[u8]) -> Result<MatchReport, ControlError> {
+/// Judges a line without taking it in. To a tenant's token, an event of another tenant matches nothing.
+pub fn judge(shared: &Shared, caller: &Caller, line: &[u8]) -> Result<MatchReport, ControlError> {
     let nowhere = Position { segment: SegmentId(0), offset: 0 };
     let event = parse_line(line, nowhere, 0, shared.clock.now())
         .map_err(|rejection| ControlError::Invalid(format!("{}: {}", rejection.reason.as_str(), rejection.detail)))?;
-    Ok(MatchReport { subscriptions: rows(shared, &event, false)? })
+    let subscriptions = if caller.sees(&event.tenant) { rows(shared, &event, false)? } else { Vec::new() };
+    Ok(MatchReport { subscriptions })
 }

@@ -6,6 +6,7 @@ mod observer;
 mod quarantine;
 mod reload;
 mod replay;
+mod sight;
 mod status;
 mod subscriptions;
 
@@ -21,7 +22,7 @@ use crate::admin::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -38,6 +39,9 @@ impl Panel {
     }
 }
 
+/// A line that is no event has no tenant.
+const QUARANTINE: &str = "the quarantine";
+
 fn internal(error: impl std::fmt::Display) -> ControlError {
     ControlError::Internal(error.to_string())
 }
@@ -47,10 +51,10 @@ fn unavailable(reason: impl Into<String>) -> ControlError {
 }
 
 impl Control for Panel {
-    fn status(&self) -> Result<Status, ControlError> {
+    fn status(&self, caller: &Caller) -> Result<Status, ControlError> {
         match self.desk.engine() {
-            Ok(shared) => status::status(&shared),
-            Err(standstill) => Ok(status::at_a_standstill(standstill)),
+            Ok(shared) => status::status(&shared, caller),
+            Err(standstill) => Ok(status::at_a_standstill(standstill, caller)),
         }
     }
 
@@ -61,68 +65,74 @@ impl Control for Panel {
         }
     }
 
-    fn subscriptions(&self) -> Result<Vec<Webhook>, ControlError> {
-        subscriptions::all(&*self.engine()?)
+    fn subscriptions(&self, caller: &Caller) -> Result<Vec<Webhook>, ControlError> {
+        subscriptions::all(&*self.engine()?, caller)
     }
 
-    fn subscription(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::one(&*self.engine()?, key)
+    fn subscription(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+        subscriptions::one(&*self.engine()?, caller, key)
     }
 
-    fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::pause(&*self.engine()?, key)
+    fn pause(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+        subscriptions::pause(&*self.engine()?, caller, key)
     }
 
-    fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError> {
-        subscriptions::resume(&*self.engine()?, key)
+    fn resume(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+        subscriptions::resume(&*self.engine()?, caller, key)
     }
 
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
-        deliveries::list(&*self.engine()?, filter)
+    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+        deliveries::list(&*self.engine()?, caller, filter)
     }
 
-    fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError> {
-        deliveries::show(&*self.engine()?, id)
+    fn delivery(&self, caller: &Caller, id: &str) -> Result<DeliveryDetail, ControlError> {
+        deliveries::show(&*self.engine()?, caller, id)
     }
 
-    fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
+    fn replay(&self, caller: &Caller, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError> {
         let shared = self.engine()?;
-        Ok(request.ids.iter().map(|id| replay::one(&shared, id, request.consent)).collect())
+        Ok(request.ids.iter().map(|id| replay::one(&shared, caller, id, request.consent)).collect())
     }
 
-    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {
-        events::list(&*self.engine()?, page)
+    fn events(&self, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
+        events::list(&*self.engine()?, caller, page)
     }
 
-    fn event(&self, id: &str) -> Result<EventDetail, ControlError> {
-        events::show(&*self.engine()?, id)
+    fn event(&self, caller: &Caller, id: &str) -> Result<EventDetail, ControlError> {
+        events::show(&*self.engine()?, caller, id)
     }
 
-    fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError> {
-        events::judge(&*self.engine()?, line)
+    fn match_event(&self, caller: &Caller, line: &[u8]) -> Result<MatchReport, ControlError> {
+        events::judge(&*self.engine()?, caller, line)
     }
 
-    fn quarantine(&self, page: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
+    fn quarantine(&self, caller: &Caller, page: &PageRequest) -> Result<Page<QuarantineEntry>, ControlError> {
+        caller.needs_all_tenants(QUARANTINE)?;
         quarantine::list(&*self.engine()?, page)
     }
 
-    fn quarantined(&self, id: &str) -> Result<QuarantineDetail, ControlError> {
+    fn quarantined(&self, caller: &Caller, id: &str) -> Result<QuarantineDetail, ControlError> {
+        caller.needs_all_tenants(QUARANTINE)?;
         quarantine::show(&*self.engine()?, id)
     }
 
-    fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+    fn quarantine_retry(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError> {
+        caller.needs_all_tenants(QUARANTINE)?;
         quarantine::retry(&*self.engine()?, id)
     }
 
-    fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
+    fn quarantine_drop(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError> {
+        caller.needs_all_tenants(QUARANTINE)?;
         quarantine::discard(&*self.engine()?, id)
     }
 
-    fn audit(&self) -> Result<Books, ControlError> {
-        audit::online(&*self.engine()?).map_err(internal)
+    fn audit(&self, caller: &Caller) -> Result<Books, ControlError> {
+        let books = audit::online(&*self.engine()?).map_err(internal)?;
+        Ok(sight::books(books, caller))
     }
 
-    fn reload(&self) -> Result<ReloadReport, ControlError> {
+    fn reload(&self, caller: &Caller) -> Result<ReloadReport, ControlError> {
+        caller.needs_all_tenants("the configuration")?;
         Ok(reload(&*self.engine()?))
     }
 }

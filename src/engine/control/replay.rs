@@ -4,8 +4,8 @@
 //! with the caller's consent a new delivery is made that names the old one.
 
 use super::deliveries::{Found, find, subscription_of};
-use crate::admin::ControlError;
 use crate::admin::api::ReplayRow;
+use crate::admin::{Caller, ControlError};
 use crate::engine::messages::Then;
 use crate::engine::running::{Shared, lock};
 use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
@@ -21,8 +21,8 @@ fn refused(id: &str, reason: &str, message: impl Into<String>) -> ReplayRow {
     }
 }
 
-pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
-    match attempt(shared, id, consent) {
+pub fn one(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> ReplayRow {
+    match attempt(shared, caller, id, consent) {
         Ok(row) => row,
         Err(ControlError::NotFound(message)) => refused(id, "not_found", message),
         Err(ControlError::Ambiguous(message)) => refused(id, "ambiguous", message),
@@ -30,8 +30,8 @@ pub fn one(shared: &Shared, id: &str, consent: bool) -> ReplayRow {
     }
 }
 
-fn attempt(shared: &Shared, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
-    let found = find(shared, id)?;
+fn attempt(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> Result<ReplayRow, ControlError> {
+    let found = find(shared, caller, id)?;
     if found.attempts.is_empty() && found.row.is_none() && found.settled == DeliveryStatus::Pending {
         return Ok(refused(id, "in_flight", "it waits for its first attempt; there is nothing to repeat yet"));
     }

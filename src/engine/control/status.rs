@@ -1,14 +1,32 @@
 //! One screen about the engine, and whether it is ready.
 
+use super::sight::Sight;
 use super::subscriptions;
-use crate::admin::ControlError;
 use crate::admin::api::{Check, ConfigStatus, DeliveryStats, Readiness, SpoolStatus, Status};
+use crate::admin::{Caller, ControlError};
 use crate::engine::desk::Standstill;
 use crate::engine::running::{Shared, lock};
 use crate::engine::watch::changed_since;
 
-pub fn status(shared: &Shared) -> Result<Status, ControlError> {
-    let subscriptions = subscriptions::all(shared)?;
+/// Hides what is of all tenants together from a tenant's token: where things lie, what the spool holds, and reasons, which may
+/// name either.
+fn narrowed(status: Status, caller: &Caller) -> Status {
+    if caller.tenant.is_none() {
+        return status;
+    }
+    Status {
+        pid: 0,
+        state_reason: status.state_reason.map(|_| "ask whoever looks after this engine".to_owned()),
+        notices: Vec::new(),
+        config: ConfigStatus { path: String::new(), ..status.config },
+        spool: SpoolStatus::default(),
+        ..status
+    }
+}
+
+pub fn status(shared: &Shared, caller: &Caller) -> Result<Status, ControlError> {
+    let subscriptions = subscriptions::all(shared, caller)?;
+    let sight = Sight::of(shared, caller);
     let now = shared.schedule_now();
     let lanes = shared.ask(move |scheduler| scheduler.status(now)).unwrap_or_default();
     let intake = lock(&shared.intake_status).clone();
@@ -19,10 +37,10 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
     let ledger = shared.state.ledger();
     let mut deliveries = DeliveryStats {
         oldest_due_age_s: subscriptions.iter().map(|each| each.counters.oldest_due_age_s).max().unwrap_or(0),
-        next_retry_at: lanes.iter().filter_map(|lane| lane.next_due).min(),
+        next_retry_at: lanes.iter().filter(|lane| sight.has(lane.sub)).filter_map(|lane| lane.next_due).min(),
         ..DeliveryStats::default()
     };
-    for lane in ledger.lanes.values() {
+    for lane in ledger.lanes.iter().filter(|(sub, _)| sight.has(**sub)).map(|(_, lane)| lane) {
         deliveries.pending += lane.books.pending();
         deliveries.retrying += lane.parked;
         deliveries.delivered += lane.books.delivered;
@@ -43,7 +61,7 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         (None, Some(_)) => "degraded",
         (None, None) => "running",
     };
-    Ok(Status {
+    let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: shared.started_at,
@@ -58,12 +76,13 @@ pub fn status(shared: &Shared) -> Result<Status, ControlError> {
         spool,
         deliveries,
         subscriptions,
-    })
+    };
+    Ok(narrowed(status, caller))
 }
 
 /// What can be said while no engine runs.
-pub fn at_a_standstill(standstill: Standstill) -> Status {
-    Status {
+pub fn at_a_standstill(standstill: Standstill, caller: &Caller) -> Status {
+    let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: standstill.started_at,
@@ -78,7 +97,8 @@ pub fn at_a_standstill(standstill: Standstill) -> Status {
         spool: SpoolStatus::default(),
         deliveries: DeliveryStats::default(),
         subscriptions: Vec::new(),
-    }
+    };
+    narrowed(status, caller)
 }
 
 /// Not ready, and why.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{internal, unavailable};
 use crate::admin::api::{Counters, Webhook};
-use crate::admin::{ControlError, SubKey};
+use crate::admin::{Caller, ControlError, Scope, SubKey};
 use crate::dispatch::LaneStatus;
 use crate::engine::messages::{LaneCommand, Then};
 use crate::engine::running::{Shared, lock};
@@ -60,8 +60,9 @@ fn webhook(
     }
 }
 
-/// Every configured subscription, by tenant and name.
-pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
+/// Every configured subscription that the caller sees, by tenant and name. A URL may hold a token (Carbon's does), so those who
+/// may not change it see where it leads only.
+pub fn all(shared: &Shared, caller: &Caller) -> Result<Vec<Webhook>, ControlError> {
     let now = shared.schedule_now();
     let lanes: HashMap<SubId, LaneStatus> = shared
         .ask(move |scheduler| scheduler.status(now))
@@ -73,19 +74,25 @@ pub fn all(shared: &Shared) -> Result<Vec<Webhook>, ControlError> {
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()
+        .filter(|(_, subscription)| caller.sees(subscription.tenant()))
         .filter_map(|(sub, subscription)| {
-            Some(webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub), now))
+            let mut webhook = webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub), now);
+            if caller.scope < Scope::Admin {
+                webhook.url = subscription.masked_url();
+            }
+            Some(webhook)
         })
         .collect();
     webhooks.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
     Ok(webhooks)
 }
 
-/// The number and settings behind a key.
-pub fn find(shared: &Shared, key: &SubKey) -> Result<(SubId, Arc<Subscription>), ControlError> {
+/// The number and settings behind a key, if the caller sees it.
+pub fn find(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<(SubId, Arc<Subscription>), ControlError> {
     let configured = lock(&shared.routing).subscriptions.clone();
     let found: Vec<_> = configured
         .iter()
+        .filter(|(_, subscription)| caller.sees(subscription.tenant()))
         .filter(|(sub, subscription)| match key {
             SubKey::Id(id) => sub.0 == *id,
             SubKey::Name { tenant, name } => {
@@ -103,26 +110,26 @@ pub fn find(shared: &Shared, key: &SubKey) -> Result<(SubId, Arc<Subscription>),
     }
 }
 
-pub fn one(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
-    let (sub, _) = find(shared, key)?;
-    let found = all(shared)?.into_iter().find(|webhook| webhook.id == sub.0);
+pub fn one(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, caller, key)?;
+    let found = all(shared, caller)?.into_iter().find(|webhook| webhook.id == sub.0);
     found.ok_or_else(|| ControlError::NotFound(format!("no subscription {key}")))
 }
 
 /// Stops sending and keeps queueing.
-pub fn pause(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
-    let (sub, _) = find(shared, key)?;
+pub fn pause(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, caller, key)?;
     let paused = shared.state.ledger().lanes.get(&sub).and_then(|lane| lane.paused.clone());
     let reason = paused.unwrap_or_else(|| "paused by an operator".to_owned());
     let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
     shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Pause { sub, reason }])).map_err(internal)?;
-    one(shared, key)
+    one(shared, caller, key)
 }
 
 /// Sends again, what waited first.
-pub fn resume(shared: &Shared, key: &SubKey) -> Result<Webhook, ControlError> {
-    let (sub, _) = find(shared, key)?;
+pub fn resume(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
+    let (sub, _) = find(shared, caller, key)?;
     let record = Record::Resumed { sub, at: shared.clock.now() };
     shared.commit(vec![record], Then::Lanes(vec![LaneCommand::Resume(sub)])).map_err(internal)?;
-    one(shared, key)
+    one(shared, caller, key)
 }

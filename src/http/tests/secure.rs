@@ -12,8 +12,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
 use super::support::{AMPLE, BRIEF, Client, OK, Peer, Server, outcome, peer, request, subscription, transport};
-use crate::http::{EndpointError, Evidence, Origin, TlsError, Transport};
-use crate::model::{Outcome, Tls};
+use crate::http::{EndpointError, Evidence, Origin, RemoteClient, TlsError, Transport};
+use crate::model::{Outcome, Secret, Tls};
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -246,4 +246,22 @@ fn bad_files_are_errors_at_load() {
     assert!(matches!(pair(certificate.clone(), certificate.clone()), TlsError::NoKey(_)));
     assert!(matches!(pair(key.clone(), key.clone()), TlsError::NoCertificate(_)));
     assert!(matches!(pair(certificate, Some(files.0.path().join("none.key"))), TlsError::Read { .. }));
+}
+
+#[test]
+fn the_command_lines_client_trusts_the_ca_it_is_given_and_shows_its_token_to_nobody_else() {
+    let (authority, dir) = (Authority::new(), TempDir::new().unwrap());
+    let server = serve(&authority.sign("127.0.0.1", |_| {}), None);
+    let base = format!("https://{}/", server.address);
+    let client = |ca: Option<&std::path::Path>| RemoteClient::new(&base, Some(Secret::new("sph_t0ken")), ca);
+    let refused = client(None).unwrap().request("GET", "/v1/status", None).unwrap_err();
+    assert!(refused.to_string().contains("UnknownIssuer") && server.requests().is_empty(), "{refused}");
+    let file = dir.path().join("ca.pem");
+    fs::write(&file, &authority.pem).unwrap();
+    let trusting = client(Some(&file)).unwrap();
+    assert_eq!(trusting.request("POST", "/v1/status?a=b", None).unwrap(), (200, b"ok".to_vec()));
+    let seen = server.requests().remove(0).to_lowercase();
+    assert!(seen.starts_with("post /v1/status?a=b ") && seen.contains("authorization: bearer sph_t0ken"), "{seen}");
+    fs::write(&file, "nothing").unwrap();
+    assert!(matches!(client(Some(&file)), Err(TlsError::NoCertificate(_))));
 }

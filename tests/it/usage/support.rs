@@ -137,7 +137,15 @@ impl Home {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_spoolhook"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        for name in ["SPOOLHOOK_CONFIG", "SPOOLHOOK_SOCKET", "SPOOLHOOK_LOG", "JOURNAL_STREAM"] {
+        for name in [
+            "SPOOLHOOK_CONFIG",
+            "SPOOLHOOK_SOCKET",
+            "SPOOLHOOK_URL",
+            "SPOOLHOOK_TOKEN_FILE",
+            "SPOOLHOOK_CA_FILE",
+            "SPOOLHOOK_LOG",
+            "JOURNAL_STREAM",
+        ] {
             command.env_remove(name);
         }
         command
