@@ -3,14 +3,16 @@
 
 use thiserror::Error;
 
+use super::api::FieldFault;
 use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
+use super::webhook_control::WebhookControl;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
-pub trait Control: Send + Sync {
+pub trait Control: WebhookControl + Send + Sync {
     fn status(&self) -> Result<Status, ControlError>;
     fn readiness(&self) -> Readiness;
 
@@ -115,6 +117,18 @@ pub enum ControlError {
     /// The request is understood and cannot be met as it stands.
     #[error("{0}")]
     Invalid(String),
+    /// Members of the request that cannot be as they are.
+    #[error("{}", said(.0))]
+    Fields(Vec<FieldFault>),
+    /// A limit of the configuration, which the message names.
+    #[error("{0}")]
+    LimitReached(String),
+    /// What is defined in a file is changed there.
+    #[error("\"{name}\" comes from {file}:{line}. Edit that file and run spoolhook reload. Pausing is possible here.")]
+    FileManaged { name: String, file: String, line: u32 },
+    /// It is not in the version that the request speaks of.
+    #[error("{0}")]
+    Precondition(String),
     #[error("this cursor is older than the oldest event kept; go on from {oldest_cursor}, events before it are lost")]
     CursorExpired { oldest_cursor: String },
     /// The engine has stopped or is stopping.
@@ -122,6 +136,13 @@ pub enum ControlError {
     Unavailable(String),
     #[error("{0}")]
     Internal(String),
+}
+
+fn said(faults: &[FieldFault]) -> String {
+    match faults {
+        [one] => one.detail.clone(),
+        several => format!("{} fields need attention.", several.len()),
+    }
 }
 
 impl std::fmt::Display for SubKey {

@@ -26,6 +26,9 @@ pub enum ProblemKind {
     CursorExpired,
     TooLarge,
     Validation,
+    LimitReached,
+    FileManaged,
+    PreconditionFailed,
     Internal,
     Unavailable,
 }
@@ -44,6 +47,9 @@ impl ProblemKind {
             Self::CursorExpired => (StatusCode::GONE, "cursor-expired", "The cursor is too old"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
+            Self::LimitReached => (StatusCode::CONFLICT, "limit-reached", "There may be no more of them"),
+            Self::FileManaged => (StatusCode::CONFLICT, "file-managed", "This webhook is defined in a file"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The engine does not answer now"),
         }
@@ -112,7 +118,10 @@ impl From<ControlError> for Problem {
             ControlError::NotFound(_) => ProblemKind::NotFound,
             ControlError::Ambiguous(_) => ProblemKind::Ambiguous,
             ControlError::Conflict(_) => ProblemKind::Conflict,
-            ControlError::Invalid(_) => ProblemKind::Validation,
+            ControlError::Invalid(_) | ControlError::Fields(_) => ProblemKind::Validation,
+            ControlError::LimitReached(_) => ProblemKind::LimitReached,
+            ControlError::FileManaged { .. } => ProblemKind::FileManaged,
+            ControlError::Precondition(_) => ProblemKind::PreconditionFailed,
             ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,
             ControlError::Internal(_) => ProblemKind::Internal,
@@ -120,6 +129,14 @@ impl From<ControlError> for Problem {
         let problem = Self::new(kind, error.to_string());
         match error {
             ControlError::CursorExpired { oldest_cursor } => problem.with("oldest_cursor", oldest_cursor.into()),
+            ControlError::Fields(faults) => {
+                let first = faults.first().map(|fault| fault.detail.clone());
+                problem.with("message", first.into()).with("errors", json!(faults))
+            }
+            ControlError::FileManaged { file, line, .. } => problem
+                .with("message", "This webhook is defined in a file".into())
+                .with("file", file.into())
+                .with("line", line.into()),
             _ => problem,
         }
     }

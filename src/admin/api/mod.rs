@@ -9,6 +9,7 @@ mod quarantine;
 mod report;
 mod text;
 mod webhook;
+mod webhook_change;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,8 @@ pub use report::{
     Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
     SubscriptionBooks, TenantBooks, Version,
 };
-pub use webhook::{Counters, Webhook, WebhookAnswer, WebhookList};
+pub use webhook::{Counters, OAuth2Shown, Webhook, WebhookAnswer, WebhookList, WebhookSettings};
+pub use webhook_change::{FieldFault, WebhookChanged, WebhookCreated, WebhookRotated, WebhookTested};
 
 /// One page of a list, newest first unless the route says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

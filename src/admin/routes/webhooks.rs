@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 
 use super::super::api::{WebhookAnswer, WebhookList};
 use super::super::control::SubKey;
 use super::super::extract::{NoParams, Params};
 use super::super::problem::Problem;
+use super::webhook_changes::with_etag;
 use super::{Shared, ask};
 
 pub async fn list(State(shared): State<Shared>, _: Params<NoParams>) -> Result<Json<WebhookList>, Problem> {
@@ -18,9 +20,11 @@ pub async fn show(
     State(shared): State<Shared>,
     Path(key): Path<String>,
     _: Params<NoParams>,
-) -> Result<Json<WebhookAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let webhook = ask(&shared.control, move |control| control.subscription(&SubKey::parse(&key))).await?;
-    Ok(Json(WebhookAnswer { result: "success".to_owned(), message: None, webhook }))
+    let version = webhook.settings.version.clone();
+    let answer = Json(WebhookAnswer { result: "success".to_owned(), message: None, webhook });
+    Ok(with_etag(&version, answer.into_response()))
 }
 
 pub async fn pause(

@@ -8,11 +8,13 @@ mod reload;
 mod replay;
 mod status;
 mod subscriptions;
+mod webhooks;
 
 use std::sync::Arc;
 
 pub(super) use observer::observer;
 pub(super) use reload::reload;
+pub(super) use webhooks::end_overlaps;
 
 use super::audit;
 use super::desk::Desk;
