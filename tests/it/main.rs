@@ -17,4 +17,5 @@ mod peers;
 mod reload;
 mod support;
 mod usage;
+mod webhooks;
 mod wire;
