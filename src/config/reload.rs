@@ -96,7 +96,7 @@ fn differ(was: &Subscription, is: &Subscription, old: &Config, new: &Config) -> 
     let placeless = |subscription: &Subscription| Subscription { source: SourceRef::default(), ..subscription.clone() };
     let dialect = |config: &Config| config.written_dialects.get(&is.dialect).cloned();
     let tls_files = [&is.tls.ca_file, &is.tls.client_cert_file, &is.tls.client_key_file];
-    placeless(was) != placeless(is)
+    was != is && placeless(was) != placeless(is)
         || dialect(old) != dialect(new)
         || tls_files.into_iter().flatten().any(|path| old.digests.get(path) != new.digests.get(path))
 }

@@ -49,15 +49,15 @@ pub fn transport(config: &Config, clock: Arc<dyn Clock>) -> Result<UreqTransport
 }
 
 /// Targets that go on under a new configuration, by tenant and name.
-pub type Kept = HashMap<SubscriptionKey, Arc<Target>>;
+pub type Kept = HashMap<SubscriptionKey, (Arc<Subscription>, Arc<Target>)>;
 
 /// Those of `ready` that are the same under `new` as under `old`. The network's settings must be the same.
 pub fn unchanged(ready: &Ready, old: &Config, new: &Config) -> Kept {
     let changes = diff(old, new);
     let differ: HashSet<_> = changes.changed.into_iter().chain(changes.removed).collect();
-    let keyed = ready
-        .iter()
-        .map(|(subscription, target)| ((subscription.tenant().to_owned(), subscription.name.clone()), target.clone()));
+    let keyed = ready.iter().map(|(subscription, target)| {
+        ((subscription.tenant().to_owned(), subscription.name.clone()), (subscription.clone(), target.clone()))
+    });
     keyed.filter(|(key, _)| !differ.contains(key)).collect()
 }
 
@@ -74,11 +74,13 @@ pub fn target(config: &Config, transport: &UreqTransport, subscription: &Subscri
     Ok(Target { bound, endpoint })
 }
 
-/// Every configured subscription with its target, or which one cannot be made ready and why. `kept` have one already.
+/// Every configured subscription with its target, or which one cannot be made ready and why. `kept` have one already, and stay
+/// the very same unless they have moved to another line.
 pub fn targets(config: &Config, transport: &UreqTransport, kept: &Kept) -> Result<Ready, String> {
     let ready = |subscription: &Subscription| {
         let target = match kept.get(&(subscription.tenant().to_owned(), subscription.name.clone())) {
-            Some(kept) => kept.clone(),
+            Some(kept) if *kept.0 == *subscription => return Ok(kept.clone()),
+            Some((_, target)) => target.clone(),
             None => Arc::new(
                 target(config, transport, subscription)
                     .map_err(|reason| format!("subscription \"{}\": {reason}", subscription.name))?,
