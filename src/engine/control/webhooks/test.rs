@@ -18,8 +18,8 @@ use crate::ingest::parse_line;
 use crate::model::{DeliveryId, Event, Outcome, Position, SegmentId, Subscription};
 use crate::wire::RenderInput;
 
-/// Whoever asks waits for the answer, and has a patience of its own.
-const TIMEOUT_MAX: Duration = Duration::from_secs(20);
+/// Whoever asks waits for the answer. Shorter than an engine that is to be built anew waits for questions to end.
+const TIMEOUT_MAX: Duration = Duration::from_secs(15);
 
 pub fn test(shared: &Shared, caller: &Caller, key: &SubKey, event: &[u8]) -> Result<WebhookTested, ControlError> {
     let (_, found) = find(shared, caller, key)?;
