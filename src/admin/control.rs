@@ -3,16 +3,18 @@
 
 use thiserror::Error;
 
+use super::api::FieldFault;
 use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
 use super::caller::Caller;
+use super::webhook_control::WebhookControl;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it. Who asks comes first: what belongs to another tenant than the caller's does not
 /// exist for it, and what belongs to no tenant is `Forbidden` for a tenant's token.
-pub trait Control: Send + Sync {
+pub trait Control: WebhookControl + Send + Sync {
     fn status(&self, caller: &Caller) -> Result<Status, ControlError>;
     fn readiness(&self) -> Readiness;
 
@@ -117,6 +119,18 @@ pub enum ControlError {
     /// The request is understood and cannot be met as it stands.
     #[error("{0}")]
     Invalid(String),
+    /// Members of the request that cannot be as they are.
+    #[error("{}", said(.0))]
+    Fields(Vec<FieldFault>),
+    /// A limit of the configuration, which the message names.
+    #[error("{0}")]
+    LimitReached(String),
+    /// What is defined in a file is changed there.
+    #[error("\"{name}\" comes from {file}:{line}. Edit that file and run spoolhook reload. Pausing is possible here.")]
+    FileManaged { name: String, file: String, line: u32 },
+    /// It is not in the version that the request speaks of.
+    #[error("{0}")]
+    Precondition(String),
     #[error("this cursor is older than the oldest event kept; go on from {oldest_cursor}, events before it are lost")]
     CursorExpired { oldest_cursor: String },
     /// The caller may not do this, whatever it names.
@@ -127,6 +141,13 @@ pub enum ControlError {
     Unavailable(String),
     #[error("{0}")]
     Internal(String),
+}
+
+fn said(faults: &[FieldFault]) -> String {
+    match faults {
+        [one] => one.detail.clone(),
+        several => format!("{} fields need attention.", several.len()),
+    }
 }
 
 impl std::fmt::Display for SubKey {

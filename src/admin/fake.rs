@@ -52,6 +52,7 @@ pub fn webhook(name: &str, state: &str) -> Webhook {
             pending: 14,
             oldest_due_age_s: 0,
         },
+        settings: WebhookSettings { version: "1".into(), ..WebhookSettings::default() },
     }
 }
 

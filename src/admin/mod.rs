@@ -16,9 +16,12 @@ mod problem;
 mod routes;
 mod server;
 mod signals;
+mod webhook_control;
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod fake_webhooks;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +35,4 @@ pub use problem::{Problem, ProblemKind};
 pub use routes::{RouteInfo, routes};
 pub use server::{Admin, Listen, start};
 pub use signals::{Signal, watch_signals};
+pub use webhook_control::{IfMatch, NewWebhook, Rotation, WebhookChange, WebhookControl, WebhookWritten};

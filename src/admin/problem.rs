@@ -27,6 +27,9 @@ pub enum ProblemKind {
     TooLarge,
     Validation,
     RateLimited,
+    LimitReached,
+    FileManaged,
+    PreconditionFailed,
     Internal,
     Unavailable,
 }
@@ -46,6 +49,9 @@ impl ProblemKind {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Not so fast"),
+            Self::LimitReached => (StatusCode::CONFLICT, "limit-reached", "There may be no more of them"),
+            Self::FileManaged => (StatusCode::CONFLICT, "file-managed", "This webhook is defined in a file"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It has changed"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The engine does not answer now"),
         }
@@ -118,7 +124,10 @@ impl From<ControlError> for Problem {
             ControlError::Ambiguous(_) => ProblemKind::Ambiguous,
             ControlError::Conflict(_) => ProblemKind::Conflict,
             ControlError::Forbidden(_) => ProblemKind::Forbidden,
-            ControlError::Invalid(_) => ProblemKind::Validation,
+            ControlError::Invalid(_) | ControlError::Fields(_) => ProblemKind::Validation,
+            ControlError::LimitReached(_) => ProblemKind::LimitReached,
+            ControlError::FileManaged { .. } => ProblemKind::FileManaged,
+            ControlError::Precondition(_) => ProblemKind::PreconditionFailed,
             ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,
             ControlError::Internal(_) => ProblemKind::Internal,
@@ -126,6 +135,14 @@ impl From<ControlError> for Problem {
         let problem = Self::new(kind, error.to_string());
         match error {
             ControlError::CursorExpired { oldest_cursor } => problem.with("oldest_cursor", oldest_cursor.into()),
+            ControlError::Fields(faults) => {
+                let first = faults.first().map(|fault| fault.detail.clone());
+                problem.with("message", first.into()).with("errors", json!(faults))
+            }
+            ControlError::FileManaged { file, line, .. } => problem
+                .with("message", "This webhook is defined in a file".into())
+                .with("file", file.into())
+                .with("line", line.into()),
             _ => problem,
         }
     }

@@ -61,6 +61,11 @@ pub(super) fn compile(entries: &[Field<'_>], report: &mut Report<'_>) -> Known {
 }
 
 impl Known {
+    /// The dialects of a configuration that is in force.
+    pub(super) fn in_force(dialects: Dialects) -> Self {
+        Self { dialects, written: BTreeMap::new(), broken: BTreeSet::new() }
+    }
+
     /// The dialect that `field` names.
     pub(super) fn find(&self, name: &str, at: Place<'_>, report: &mut Report<'_>) -> Option<&Dialect> {
         if let Some(dialect) = self.dialects.get(name) {

@@ -16,6 +16,7 @@ use super::sections;
 use super::settings::Config;
 use super::subscription::{self, Ground};
 use super::tenants;
+use super::webhooks::Webhooks;
 
 /// A configuration that can be run, and what its author may want to look at.
 #[derive(Debug)]
@@ -100,11 +101,13 @@ fn build<'d>(documents: &'d [Document<'d>], base: &Path, report: &mut Report<'_>
     let mut tables = Tables::collect(documents, report);
     let spool = sections::spool(tables.single("[spool]"), base, report);
     let state = sections::state(tables.single("[state]"), base, report);
-    let admin = sections::admin(tables.single("[admin]"), &state, report);
+    let known = dialects::compile(&tables.dialects, report);
+    let mut admin = tables.single("[admin]");
+    let webhook_dialect = sections::webhook_dialect(&mut admin, &known, report);
+    let admin = sections::admin(admin, &state, report);
     let delivery = sections::delivery(tables.single("[delivery]"), report);
     let network = sections::network(tables.single("[network]"), report);
     let logs = sections::logs(tables.logs, report);
-    let known = dialects::compile(&tables.dialects, report);
     let tenants = tenants::read(tables.tenants, report);
 
     let ground = Ground { known: &known, tenants: &tenants, delivery: &delivery };
@@ -121,6 +124,8 @@ fn build<'d>(documents: &'d [Document<'d>], base: &Path, report: &mut Report<'_>
         network,
         tenants: tenants.into_values().map(|tenant| tenant.config).collect(),
         subscriptions: drafts.into_iter().filter_map(|draft| draft.subscription).collect(),
+        webhooks: Webhooks::default(),
+        webhook_dialect,
         dialects: known.dialects,
         written_dialects: known.written,
         files: Vec::new(),

@@ -27,6 +27,7 @@ mod subscription;
 mod tenants;
 mod triggers;
 mod values;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -39,4 +40,7 @@ pub use settings::{
     AdminConfig, Config, DeliveryDefaults, LogConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
     TenantConfig,
 };
-pub use values::NetworkEntry;
+pub use values::{NetworkEntry, duration, say_duration};
+pub use webhooks::{
+    Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, change, create, merge, rotate, settle, webhooks_file,
+};

@@ -20,7 +20,7 @@ pub(super) fn read(
     report: &mut Report<'_>,
 ) -> BTreeMap<String, String> {
     let table = written.and_then(|field| field.table("[subscription.params]", report));
-    let at = table.as_ref().map_or(owner.at, |table| table.at);
+    let (at, above) = table.as_ref().map_or((owner.at, "/params"), |table| (table.at, ""));
     let entries = table.map(|mut table| table.take_all()).unwrap_or_default();
     let mut params = BTreeMap::new();
     for entry in &entries {
@@ -40,6 +40,7 @@ pub(super) fn read(
         let message = format!("dialect \"{}\" needs the parameter `{}`", dialect.name(), param.name);
         let label = format!("add {} = \"…\" to [subscription.params]", param.name);
         let problem = report.problem(codes::BAD_PARAM, at, message, label);
+        problem.member(format!("{above}/{}", param.name));
         if !param.help.is_empty() {
             problem.help(param.help.clone());
         }

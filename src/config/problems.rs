@@ -41,15 +41,22 @@ pub struct Problem {
     pub also: Option<Box<Spot>>,
     /// What to do: a hint or "did you mean ...".
     pub help: Option<String>,
+    /// The setting that is not there, as a JSON pointer from the table that `at` means.
+    pub(super) member: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(code: &'static str, at: Spot, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), at, also: None, help: None }
+        Self { code, message: message.into(), at, also: None, help: None, member: None }
     }
 
     pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn member(&mut self, pointer: impl Into<String>) -> &mut Self {
+        self.member = Some(pointer.into());
         self
     }
 

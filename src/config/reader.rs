@@ -99,7 +99,9 @@ impl<'d> Table<'d> {
         let noun = self.title.trim_matches(['[', ']']);
         let place = if self.at.is_header() { "below this line" } else { "here" };
         let label = format!("add {name} = {example} {place}");
-        report.problem(codes::MISSING, self.at, format!("{noun} is missing `{name}`"), label);
+        report
+            .problem(codes::MISSING, self.at, format!("{noun} is missing `{name}`"), label)
+            .member(format!("/{name}"));
     }
 
     /// Every setting that is left, as written, for tables whose keys are the user's own.

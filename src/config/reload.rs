@@ -85,6 +85,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     note(old.delivery.history != new.delivery.history, "delivery.history", false);
     note(old.network != new.network, "network", false);
     note(old.tenants != new.tenants, "tenant", false);
+    note(old.webhook_dialect != new.webhook_dialect, "admin.webhook_dialect", false);
     changes
 }
 
@@ -97,7 +98,7 @@ fn differ(was: &Subscription, is: &Subscription, old: &Config, new: &Config) -> 
     let placeless = |subscription: &Subscription| Subscription { source: SourceRef::default(), ..subscription.clone() };
     let dialect = |config: &Config| config.written_dialects.get(&is.dialect).cloned();
     let tls_files = [&is.tls.ca_file, &is.tls.client_cert_file, &is.tls.client_key_file];
-    placeless(was) != placeless(is)
+    was != is && placeless(was) != placeless(is)
         || dialect(old) != dialect(new)
         || tls_files.into_iter().flatten().any(|path| old.digests.get(path) != new.digests.get(path))
 }

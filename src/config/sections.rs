@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use crate::model::{Mode, Secret};
 
 use super::codes;
+use super::dialects::Known;
 use super::document::Place;
 use super::endpoint;
 use super::presets;
@@ -122,6 +123,13 @@ fn hosts(field: &Field<'_>, report: &mut Report<'_>) -> Vec<String> {
     names.collect()
 }
 
+/// The dialect of webhooks made over the API that name none. The API is Umbra's, and so are its receivers.
+pub(super) fn webhook_dialect(table: &mut Table<'_>, known: &Known, report: &mut Report<'_>) -> String {
+    let field = table.take("webhook_dialect");
+    let named = field.and_then(|field| known.find(field.text(report)?, field.at, report));
+    named.map_or("umbra", |dialect| dialect.name()).to_owned()
+}
+
 fn socket(table: &mut Table<'_>, state: &StateConfig, report: &mut Report<'_>) -> PathBuf {
     let field = table.take("socket");
     let written = field.and_then(|field| field.path(report));
@@ -130,7 +138,7 @@ fn socket(table: &mut Table<'_>, state: &StateConfig, report: &mut Report<'_>) -
     if length > SOCKET_PATH_MAX {
         let place = field.map_or(table.at, |field| field.at);
         let message = format!("the socket's path has {length} bytes; the kernel takes {SOCKET_PATH_MAX} bytes at most");
-        let problem = report.problem(codes::BAD_VALUE, place, message, path.display().to_string());
+        let problem = report.problem(codes::BAD_VALUE, place, message, place.echo(path.display().to_string()));
         problem.help("write a shorter one: socket = \"/run/spoolhook/spoolhook.sock\" in [admin]");
     }
     path

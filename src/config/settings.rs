@@ -10,6 +10,7 @@ use crate::model::{Mode, RetrySchedule, Secret, Subscription};
 use crate::wire::Dialects;
 
 use super::values::NetworkEntry;
+use super::webhooks::Webhooks;
 
 /// A validated configuration.
 #[derive(Clone)]
@@ -24,6 +25,10 @@ pub struct Config {
     pub tenants: Vec<TenantConfig>,
     /// In the order they are written; names are unique within a tenant.
     pub subscriptions: Vec<Subscription>,
+    /// The webhooks made over the API, as written. Those that can be in force are among `subscriptions`.
+    pub webhooks: Webhooks,
+    /// `[admin] webhook_dialect`: the dialect of a webhook made over the API that names none.
+    pub webhook_dialect: String,
     /// The built-in ones and the user's.
     pub dialects: Dialects,
     /// Everything that was read, for watching: the main file, `conf.d` itself (if it exists) and its files, secrets,
@@ -132,7 +137,7 @@ pub struct TenantConfig {
 impl Config {
     /// The table of tenant `id`, if it has one.
     pub fn tenant(&self, id: &str) -> Option<&TenantConfig> {
-        self.tenants.iter().find(|tenant| tenant.id == id)
+        self.tenants.binary_search_by(|tenant| tenant.id.as_str().cmp(id)).ok().map(|at| &self.tenants[at])
     }
 
     /// The subscription `name` of `tenant`.

@@ -3,7 +3,7 @@
 
 use toml::de::DeValue;
 
-use crate::model::{Filter, Mode, Rate, RetrySchedule, Secret, SourceRef, Start, Subscription, Timestamp};
+use crate::model::{Filter, Mode, Rate, RetrySchedule, Secret, SourceKind, SourceRef, Start, Subscription, Timestamp};
 use crate::wire::Dialect;
 
 use super::codes;
@@ -105,9 +105,11 @@ fn body(
         active: active?,
         params,
         source: SourceRef {
+            kind: SourceKind::File,
             file: table.at.doc.source.path.clone(),
             line: u32::try_from(table.at.line() + 1).unwrap_or(u32::MAX),
         },
+        withheld: None,
     })
 }
 
@@ -166,6 +168,7 @@ fn signing_secrets(table: &mut Table<'_>, dialect: Option<&Dialect>, report: &mu
         let message = format!("dialect \"{}\" signs every request, and there is no secret", dialect.name());
         report
             .problem(codes::BAD_SECRET, table.at, message, "add secret_file = \"…\" below this line")
+            .member("/secret")
             .help("`secret_env` and `secret` are the other forms");
     }
     for (place, secret) in &found.secrets {

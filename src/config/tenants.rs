@@ -18,6 +18,13 @@ pub(super) struct Tenant<'d> {
     limit_at: Option<Place<'d>>,
 }
 
+impl<'d> Tenant<'d> {
+    /// A tenant of a configuration that is in force; `at` stands for the place it was written at.
+    pub(super) fn known(config: TenantConfig, at: Place<'d>) -> Self {
+        Self { config, id_at: at, limit_at: None }
+    }
+}
+
 /// The tenants that have a table, by id.
 pub(super) type Tenants<'d> = BTreeMap<String, Tenant<'d>>;
 

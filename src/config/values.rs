@@ -20,7 +20,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 ];
 
 /// `250ms`, `15s`, `2h`, `30d`, or several in a row (`1h30m`). No fractions, no signs.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut total_ms = 0u64;
     while !rest.is_empty() || total_ms == 0 && rest.len() == text.len() {
@@ -34,7 +34,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The duration as the configuration would write it: `1h30m`.
-pub(super) fn say_duration(duration: Duration) -> String {
+pub fn say_duration(duration: Duration) -> String {
     let mut rest_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (name, unit_ms) in DURATION_UNITS.iter().rev() {

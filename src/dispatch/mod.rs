@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 pub use lane::{Lane, Reach};
 pub use order::order_key;
+pub use outcome::{exchange, outcome};
 use scheduler::Ticket;
 pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
 

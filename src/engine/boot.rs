@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::intake::{accept, count_past, decode_cursor};
-use super::lanes::{plan, settle_claims};
+use super::lanes::{InForce, plan, settle_claims};
 use super::mend::{doubt_parked, gone_segments, write_off};
 use super::messages::Routing;
 use super::running::EngineError;
@@ -98,8 +98,9 @@ pub(super) fn boot<T>(
     let ledger = reader.ledger().clone();
     let past = |filter: &CompiledFilter, from| count_past(&ledger, &log, filter, from, &|| ());
     let begins = now.max(last_scheduled(&ledger));
-    let plan = plan(&ledger, wanted, &HashSet::new(), now, &past, &|sub| reader.view.ordered(sub))
-        .map_err(EngineError::Setup)?;
+    let nothing = InForce { lanes: &HashSet::new(), routing: &Routing::default() };
+    let plan =
+        plan(&ledger, wanted, nothing, now, &past, &|sub| reader.view.ordered(sub)).map_err(EngineError::Setup)?;
     state.commit(&plan.records)?;
 
     let (tail, barrier) = {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::doubt::Doubt;
-use super::lanes::plan;
+use super::lanes::{InForce, plan};
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use super::running::lock;
@@ -276,7 +276,9 @@ impl<T> Intake<T> {
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from, &*self.links.beat);
         // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
         let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
-        match plan(&ledger, &request.subscriptions, &self.running, now, &past, &|sub| self.state.view.ordered(sub)) {
+        let routing = lock(&self.links.routing).clone();
+        let running = InForce { lanes: &self.running, routing: &routing };
+        match plan(&ledger, &request.subscriptions, running, now, &past, &|sub| self.state.view.ordered(sub)) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }

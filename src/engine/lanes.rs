@@ -35,12 +35,20 @@ fn first_seq(ledger: &Ledger, start: Start) -> Seq {
     }
 }
 
-/// Compares what is configured with what the ledger knows. `running` are the lanes that exist already; `count_past` counts
+/// What runs already.
+#[derive(Clone, Copy)]
+pub struct InForce<'a> {
+    pub lanes: &'a HashSet<SubId>,
+    pub routing: &'a Routing,
+}
+
+/// Compares what is configured with what the ledger knows. A subscription that is the very one in force, and not only an equal
+/// one, has not changed and neither has its target: with thousands of them, most of a change is to leave them alone. `count_past` counts
 /// the kept events from a sequence number on that a filter takes; `ordered` finds the rows of a lane that are kept in order.
 pub fn plan<T>(
     ledger: &Ledger,
     wanted: &[(Arc<Subscription>, Arc<T>)],
-    running: &HashSet<SubId>,
+    running: InForce<'_>,
     now: Timestamp,
     count_past: &dyn Fn(&CompiledFilter, Seq) -> Result<u64, String>,
     ordered: &dyn Fn(SubId) -> Result<Ordered, ViewError>,
@@ -50,17 +58,24 @@ pub fn plan<T>(
     let mut plan = Plan { records: Vec::new(), lanes: Vec::new(), routing: Routing::default() };
     let mut next_sub = ledger.next_sub;
     let mut configured = BTreeSet::new();
-    let mut filters = Vec::new();
+    let mut filters = HashMap::new();
     let mut subscriptions = HashMap::new();
     for (subscription, target) in wanted {
         let filter = effective_filter(subscription);
-        let compiled = CompiledFilter::compile(&filter)
-            .map_err(|error| format!("subscription \"{}\": {error}", subscription.name))?;
         let existing = known.get(&(subscription.tenant(), subscription.name.as_str())).copied();
         let sub = existing.unwrap_or_else(|| {
             next_sub += 1;
             SubId(next_sub - 1)
         });
+        let known = running.routing.subscriptions.get(&sub);
+        let is_same = known.is_some_and(|known| Arc::ptr_eq(known, subscription));
+        let compiled = match running.routing.filters.get(&sub).filter(|_| is_same) {
+            Some(compiled) => compiled.clone(),
+            None => Arc::new(
+                CompiledFilter::compile(&filter)
+                    .map_err(|error| format!("subscription \"{}\": {error}", subscription.name))?,
+            ),
+        };
         let lane = existing.and_then(|sub| ledger.lanes.get(&sub));
         let from_seq = if lane.is_some() { ledger.next_seq } else { first_seq(ledger, subscription.start) };
         if lane.is_none_or(|lane| lane.removed.is_some() || lane.eras.last().is_none_or(|era| era.filter != filter)) {
@@ -75,17 +90,20 @@ pub fn plan<T>(
                 at: now,
             });
         }
-        plan.lanes.push(if running.contains(&sub) {
-            LaneCommand::Reconfigure { sub, subscription: subscription.clone(), target: target.clone() }
+        if running.lanes.contains(&sub) {
+            if !is_same {
+                let (subscription, target) = (subscription.clone(), target.clone());
+                plan.lanes.push(LaneCommand::Reconfigure { sub, subscription, target });
+            }
         } else {
             let mut start = lane_start(ledger, sub, lane, from_seq, subscription, target);
             if start.parked && subscription.order_by.is_some() {
                 start.ordered = ordered(sub).map_err(|error| error.to_string())?;
             }
-            LaneCommand::Add(Box::new(start))
-        });
+            plan.lanes.push(LaneCommand::Add(Box::new(start)));
+        }
         configured.insert(sub);
-        filters.push((sub, Arc::new(compiled)));
+        filters.insert(sub, compiled);
         subscriptions.insert(sub, subscription.clone());
     }
     for (sub, lane) in &ledger.lanes {
@@ -94,7 +112,9 @@ pub fn plan<T>(
             plan.lanes.push(LaneCommand::Hold(*sub));
         }
     }
-    plan.routing = Routing { router: Arc::new(Router::build(filters)), subscriptions: Arc::new(subscriptions) };
+    let router = Router::build(filters.iter().map(|(sub, filter)| (*sub, filter.clone())).collect());
+    let (subscriptions, filters) = (Arc::new(subscriptions), Arc::new(filters));
+    plan.routing = Routing { router: Arc::new(router), subscriptions, filters };
     Ok(plan)
 }
 

@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 use crate::config::Retention;
 use crate::dispatch::{Feed, Input, Job, LaneStart, Scheduler};
 use crate::model::{SubId, Subscription, Timestamp};
-use crate::routing::Router;
+use crate::routing::{CompiledFilter, Router};
 use crate::store::{Record, State};
 
 /// What happens once an entry's records are durable.
@@ -91,4 +91,6 @@ pub struct Routing {
     pub router: Arc<Router>,
     /// The settings behind each number.
     pub subscriptions: Arc<HashMap<SubId, Arc<Subscription>>>,
+    /// What the router was built from.
+    pub filters: Arc<HashMap<SubId, Arc<CompiledFilter>>>,
 }

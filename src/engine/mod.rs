@@ -46,8 +46,10 @@ mod target;
 mod tests;
 mod watch;
 mod watchdog;
+mod webhooks;
 mod withdraw;
 
 pub use doubt::{Cause, Doubt};
 pub use running::{Engine, EngineError};
 pub use supervise::{Order, Supervisor};
+pub use webhooks::WebhooksError;

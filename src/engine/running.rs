@@ -1,5 +1,6 @@
 //! A running engine: what its threads share, whether it is idle, and how it stops.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,7 +15,7 @@ use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
 use super::room::Room;
-use super::target::{Target, targets, transport};
+use super::target::{Ready, Target, targets, transport, unchanged};
 use super::watch::HouseOrder;
 use super::watchdog::Pulses;
 use crate::admin::{Door, LiveHub};
@@ -45,6 +46,8 @@ pub enum EngineError {
     Admin(#[from] crate::admin::AdminError),
     #[error(transparent)]
     Network(#[from] crate::http::NetworkError),
+    #[error(transparent)]
+    Webhooks(#[from] super::webhooks::WebhooksError),
     #[error("{0}")]
     Setup(String),
     #[error("{}", .0.reason)]
@@ -84,8 +87,10 @@ pub(super) struct Shared {
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,
     pub scheduler: Sender<ToScheduler<Target>>,
-    /// One reload at a time.
+    /// One change of the configuration at a time: a reload, or a webhook over the API.
     pub reloading: Mutex<()>,
+    /// The subscriptions in force, ready to send.
+    pub ready: Mutex<Ready>,
     /// The last number given to a replay that is a delivery of its own.
     pub replays: Mutex<u32>,
     /// Held by an audit: retention removes nothing meanwhile.
@@ -138,16 +143,21 @@ impl Shared {
 
     /// Puts another set of subscriptions in force, between two events.
     pub fn apply(&self, config: Config) -> Result<(), String> {
-        let transport = if config.network == self.config().network {
+        let is_same = config.network == self.config().network;
+        let transport = if is_same {
             self.transport()
         } else {
             Arc::new(transport(&config, self.clock.clone()).map_err(|error| error.to_string())?)
         };
-        let subscriptions = targets(&config, &transport)?;
+        // What did not change goes on with its connections and tokens.
+        let kept = if is_same { unchanged(&lock(&self.ready), &self.config(), &config) } else { HashMap::new() };
+        let subscriptions = targets(&config, &transport, &kept)?;
+        let ready = subscriptions.clone();
         let (reply, wait) = bounded(1);
         let request = Box::new(Reconfigure { subscriptions, retention: config.spool.retention, reply });
         self.intake.send(ToIntake::Reconfigure(request)).map_err(|_| "the engine has stopped".to_owned())?;
         wait.recv().map_err(|_| "the engine has stopped".to_owned())??;
+        *lock(&self.ready) = ready;
         *self.transport.write().unwrap_or_else(PoisonError::into_inner) = transport;
         self.door.set(door_settings(&config));
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);

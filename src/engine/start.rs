@@ -1,6 +1,6 @@
 //! Starting: open the state, settle what a crash left, put the configuration in force, start the threads.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread;
@@ -21,6 +21,7 @@ use super::schedule::{at_home, schedule};
 use super::target::{Target, targets, transport};
 use super::watch;
 use super::watchdog::{BEAT, Pulses, Who};
+use super::webhooks::{with_webhooks, withheld};
 use crate::config::Config;
 use crate::dispatch::{CrewSize, Input, Job, worker};
 use crate::env::{Clock, Files, OsFiles, SteadyTime, SystemClock, ignore_lease_signal};
@@ -97,8 +98,12 @@ impl Parts {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let files: Arc<dyn Files> = Arc::new(OsFiles);
         let now = clock.now();
+        let config = with_webhooks(config, &*files, now)?;
+        if let Some(withheld) = withheld(&config) {
+            tracing::error!("{withheld}");
+        }
         let transport = Arc::new(transport(&config, clock.clone())?);
-        let wanted = targets(&config, &transport).map_err(EngineError::Setup)?;
+        let wanted = targets(&config, &transport, &HashMap::new()).map_err(EngineError::Setup)?;
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
         report(&opened.notices);
@@ -152,6 +157,7 @@ impl Parts {
             entries: to_committer,
             scheduler: to_scheduler,
             reloading: Mutex::new(()),
+            ready: Mutex::new(wanted),
             replays: Mutex::new(0),
             audits: Arc::default(),
         });

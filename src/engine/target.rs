@@ -1,12 +1,13 @@
 //! A subscription made ready to send: its dialect bound to its settings, its endpoint resolved.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::{Config, NetworkConfig, Proxy};
+use crate::config::{Config, NetworkConfig, Proxy, SubscriptionKey, diff};
 use crate::dispatch::worker;
 use crate::env::Clock;
 use crate::http::{Endpoint, NetworkError, NetworkSettings, Origin, UreqTransport};
-use crate::model::{Secret, Subscription};
+use crate::model::{Secret, SourceKind, Subscription};
 use crate::wire::{Bound, RenderInput, Request};
 
 /// What workers use of a subscription.
@@ -47,19 +48,45 @@ pub fn transport(config: &Config, clock: Arc<dyn Clock>) -> Result<UreqTransport
     UreqTransport::new(&settings, clock)
 }
 
-/// Every configured subscription with its target, or which one cannot be made ready and why.
-pub fn targets(config: &Config, transport: &UreqTransport) -> Result<Ready, String> {
+/// Targets that go on under a new configuration, by tenant and name.
+pub type Kept = HashMap<SubscriptionKey, (Arc<Subscription>, Arc<Target>)>;
+
+/// Those of `ready` that are the same under `new` as under `old`. The network's settings must be the same.
+pub fn unchanged(ready: &Ready, old: &Config, new: &Config) -> Kept {
+    let changes = diff(old, new);
+    let differ: HashSet<_> = changes.changed.into_iter().chain(changes.removed).collect();
+    let keyed = ready.iter().map(|(subscription, target)| {
+        ((subscription.tenant().to_owned(), subscription.name.clone()), (subscription.clone(), target.clone()))
+    });
+    keyed.filter(|(key, _)| !differ.contains(key)).collect()
+}
+
+/// One subscription made ready, or why it cannot be.
+pub fn target(config: &Config, transport: &UreqTransport, subscription: &Subscription) -> Result<Target, String> {
+    let dialect = config.dialects.get(&subscription.dialect);
+    let dialect = dialect.ok_or_else(|| format!("there is no dialect \"{}\"", subscription.dialect))?;
+    let bound = dialect.bind(subscription).map_err(|error| error.to_string())?;
+    let origin = match subscription.source.kind {
+        SourceKind::File => Origin::File,
+        SourceKind::Api => Origin::Api,
+    };
+    let endpoint = transport.endpoint(subscription, origin).map_err(|error| error.to_string())?;
+    Ok(Target { bound, endpoint })
+}
+
+/// Every configured subscription with its target, or which one cannot be made ready and why. `kept` have one already, and stay
+/// the very same unless they have moved to another line.
+pub fn targets(config: &Config, transport: &UreqTransport, kept: &Kept) -> Result<Ready, String> {
     let ready = |subscription: &Subscription| {
-        let dialect = config
-            .dialects
-            .get(&subscription.dialect)
-            .ok_or_else(|| format!("there is no dialect \"{}\"", subscription.dialect))?;
-        let bound = dialect.bind(subscription).map_err(|error| error.to_string())?;
-        let endpoint = transport.endpoint(subscription, Origin::File).map_err(|error| error.to_string())?;
-        Ok::<_, String>((Arc::new(subscription.clone()), Arc::new(Target { bound, endpoint })))
+        let target = match kept.get(&(subscription.tenant().to_owned(), subscription.name.clone())) {
+            Some(kept) if *kept.0 == *subscription => return Ok(kept.clone()),
+            Some((_, target)) => target.clone(),
+            None => Arc::new(
+                target(config, transport, subscription)
+                    .map_err(|reason| format!("subscription \"{}\": {reason}", subscription.name))?,
+            ),
+        };
+        Ok((Arc::new(subscription.clone()), target))
     };
-    let named = |subscription: &Subscription| {
-        ready(subscription).map_err(|reason| format!("subscription \"{}\": {reason}", subscription.name))
-    };
-    config.subscriptions.iter().map(named).collect()
+    config.subscriptions.iter().map(ready).collect()
 }

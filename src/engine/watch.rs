@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ailing::ailing;
-use super::control::reload;
+use super::control::{end_overlaps, reload};
 use super::doubt::Doubt;
 use super::messages::{Entry, LaneCommand, Then};
 use super::running::{Shared, lock};
@@ -132,6 +132,7 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Resu
             prune(shared, &mut began)?;
         }
         look_after_the_ailing(shared, &mut warned);
+        end_overlaps(shared);
         let seen = marks(shared);
         if is_wanted || (seen != loaded && seen == last) {
             let report = reload(shared);

@@ -15,6 +15,7 @@ pub use event::{Event, Operation, Rejection, RejectionReason, valid_event_type};
 pub use position::{Extent, Position, SegmentId, Seq};
 pub use secret::Secret;
 pub use subscription::{
-    DialectName, Filter, Mode, OAuth2, OAuth2Body, OrderKey, Rate, RetrySchedule, SourceRef, Start, Subscription, Tls,
+    DialectName, Filter, Mode, OAuth2, OAuth2Body, OrderKey, Rate, RetrySchedule, SourceKind, SourceRef, Start,
+    Subscription, Tls,
 };
 pub use timestamp::Timestamp;

@@ -112,9 +112,30 @@ impl fmt::Debug for OAuth2 {
     }
 }
 
+/// Who defined a subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The configuration's files.
+    #[default]
+    File,
+    /// Somebody who asked over the API.
+    Api,
+}
+
+impl SourceKind {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
+}
+
 /// The place in the configuration that defined something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceRef {
+    pub kind: SourceKind,
     pub file: PathBuf,
     /// From 1.
     pub line: u32,
@@ -153,6 +174,9 @@ pub struct Subscription {
     pub active: bool,
     pub params: BTreeMap<String, String>,
     pub source: SourceRef,
+    /// Why it is out of force though somebody wants it: the configuration no longer allows what was made over the API. It
+    /// is not active then, and what waits for it is kept.
+    pub withheld: Option<String>,
 }
 
 impl Subscription {
@@ -179,6 +203,7 @@ impl Subscription {
             active: true,
             params: BTreeMap::new(),
             source: SourceRef::default(),
+            withheld: None,
         }
     }
 

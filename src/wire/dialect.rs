@@ -91,6 +91,11 @@ impl Dialect {
         self.signature.as_ref().map(|signature| signature.header.as_str())
     }
 
+    /// Whether every secret of a subscription signs, rather than the newest alone.
+    pub fn signs_with_all(&self) -> bool {
+        self.signature.as_ref().is_some_and(|signature| signature.join.is_some())
+    }
+
     /// Whether a subscription without a secret cannot be served.
     pub fn needs_secret(&self) -> bool {
         self.signature.as_ref().is_some_and(|signature| signature.required)

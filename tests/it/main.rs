@@ -18,4 +18,5 @@ mod peers;
 mod reload;
 mod support;
 mod usage;
+mod webhooks;
 mod wire;

@@ -11,6 +11,7 @@ mod report;
 mod text;
 mod token;
 mod webhook;
+mod webhook_change;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,8 @@ pub use report::{
     SubscriptionBooks, TenantBooks, Version,
 };
 pub use token::{NewToken, Token, TokenAnswer};
-pub use webhook::{Counters, Webhook, WebhookAnswer, WebhookList};
+pub use webhook::{Counters, OAuth2Shown, Webhook, WebhookAnswer, WebhookList, WebhookSettings};
+pub use webhook_change::{FieldFault, WebhookChanged, WebhookCreated, WebhookRotated, WebhookTested};
 
 /// One page of a list, newest first unless the route says otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

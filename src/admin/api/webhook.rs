@@ -1,5 +1,7 @@
 //! A subscription on the wire: Umbra's members as its document shows them, and ours beside them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::text;
@@ -17,9 +19,9 @@ pub struct Webhook {
     pub date_created: Timestamp,
     pub name: String,
     pub tenant: String,
-    /// `file`: defined in the configuration.
+    /// `file`: defined in the configuration; `api`: made over the API.
     pub source: String,
-    /// `path:line` of the definition.
+    /// `path:line` of the definition in a file.
     pub source_ref: Option<String>,
     pub mode: String,
     pub dialect: String,
@@ -33,6 +35,49 @@ pub struct Webhook {
     /// Four hex digits of SHA-256 of the newest secret.
     pub secret_fingerprint: Option<String>,
     pub counters: Counters,
+    #[serde(flatten)]
+    pub settings: WebhookSettings,
+}
+
+/// The rest of what is set, spelled as it can be given. Of what is secret, four hex digits of its SHA-256.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WebhookSettings {
+    /// Changes whenever a setting does: the `ETag`.
+    #[serde(default)]
+    pub version: String,
+    /// Of every secret that signs, newest first.
+    #[serde(default)]
+    pub secret_fingerprints: Vec<String>,
+    /// Until then the older of them sign.
+    #[serde(default, with = "text::option")]
+    pub secret_overlap_until: Option<Timestamp>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub oauth2: Option<OAuth2Shown>,
+    #[serde(default)]
+    pub timeout: String,
+    /// The waits between attempts.
+    #[serde(default)]
+    pub retry: Vec<String>,
+    #[serde(default)]
+    pub max_in_flight: u32,
+    #[serde(default)]
+    pub rate_limit: Option<String>,
+    #[serde(default)]
+    pub order_by: Option<String>,
+    #[serde(default)]
+    pub supersede: bool,
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+}
+
+/// An OAuth2 client, without its secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OAuth2Shown {
+    pub client_id: String,
+    pub scope: Option<String>,
+    pub client_secret_fingerprint: String,
 }
 
 /// Carbon's four counters, which count attempts, and what still waits. They survive a restart.

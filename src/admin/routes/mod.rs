@@ -9,6 +9,7 @@ mod stream;
 mod system;
 mod table;
 mod tokens;
+mod webhook_changes;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -70,6 +71,11 @@ fn table() -> Table {
     Table::new()
         .get("/v1/webhooks", Read, webhooks::list)
         .get("/v1/webhooks/{id}", Read, webhooks::show)
+        .post("/v1/webhooks", Admin, webhook_changes::create)
+        .put("/v1/webhooks/{id}", Admin, webhook_changes::change)
+        .delete("/v1/webhooks/{id}", Admin, webhook_changes::delete)
+        .post("/v1/webhooks/{id}/test", Admin, webhook_changes::test)
+        .post("/v1/webhooks/{id}/secret/rotate", Admin, webhook_changes::rotate)
         .post("/v1/webhooks/{id}/pause", Admin, webhooks::pause)
         .post("/v1/webhooks/{id}/resume", Admin, webhooks::resume)
         .get("/v1/deliveries", Read, deliveries::list)

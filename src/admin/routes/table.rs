@@ -45,6 +45,10 @@ impl Table {
         self.add("POST", MethodFilter::POST, path, scope, handler)
     }
 
+    pub(super) fn put<H: Handler<T, Shared>, T: 'static>(self, path: &'static str, scope: Scope, handler: H) -> Self {
+        self.add("PUT", MethodFilter::PUT, path, scope, handler)
+    }
+
     pub(super) fn delete<H: Handler<T, Shared>, T: 'static>(
         self,
         path: &'static str,

@@ -1,6 +1,7 @@
 //! `/v1/webhooks`: subscriptions in Umbra's words.
 
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
@@ -10,6 +11,7 @@ use super::super::changes::Changed;
 use super::super::control::{Control, ControlError, SubKey};
 use super::super::extract::{NoParams, Params};
 use super::super::problem::Problem;
+use super::webhook_changes::with_etag;
 use super::{Shared, ask};
 
 pub async fn list(
@@ -26,9 +28,11 @@ pub async fn show(
     caller: Caller,
     Path(key): Path<String>,
     _: Params<NoParams>,
-) -> Result<Json<WebhookAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let webhook = ask(&shared.control, move |control| control.subscription(&caller, &SubKey::parse(&key))).await?;
-    Ok(Json(WebhookAnswer { result: "success".to_owned(), message: None, webhook }))
+    let version = webhook.settings.version.clone();
+    let answer = Json(WebhookAnswer { result: "success".to_owned(), message: None, webhook });
+    Ok(with_etag(&version, answer.into_response()))
 }
 
 pub async fn pause(

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, never, select, unbound
 use super::super::error::{CliError, ExitKind};
 use crate::admin::Signal;
 use crate::config;
-use crate::engine::{Cause, EngineError, Order, Supervisor};
+use crate::engine::{Cause, EngineError, Order, Supervisor, WebhooksError};
 use crate::store::StateError;
 
 /// Two requests to stop that come this close together are one.
@@ -45,7 +45,9 @@ pub struct Launch<'a> {
 
 fn refusal(error: EngineError) -> CliError {
     let kind = match &error {
-        EngineError::Setup(_) | EngineError::Network(_) => ExitKind::BadConfig,
+        EngineError::Setup(_) | EngineError::Network(_) | EngineError::Webhooks(WebhooksError::Damaged(_)) => {
+            ExitKind::BadConfig
+        }
         EngineError::State(StateError::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
             ExitKind::NotPermitted
         }

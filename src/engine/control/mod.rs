@@ -9,11 +9,13 @@ mod replay;
 mod sight;
 mod status;
 mod subscriptions;
+mod webhooks;
 
 use std::sync::Arc;
 
 pub(super) use observer::observer;
 pub(super) use reload::reload;
+pub(super) use webhooks::end_overlaps;
 
 use super::audit;
 use super::desk::Desk;

@@ -3,9 +3,19 @@
 use crate::admin::api::ReloadReport;
 use crate::config;
 use crate::engine::running::{Shared, lock};
+use crate::engine::webhooks::{WebhooksError, with_webhooks, withheld};
 
 fn refused(message: String) -> ReloadReport {
     ReloadReport { applied: false, message, problems: Vec::new(), problems_text: String::new() }
+}
+
+fn invalid(message: &str, problems: &config::Problems) -> ReloadReport {
+    ReloadReport {
+        applied: false,
+        message: message.to_owned(),
+        problems: problems.to_json()["errors"].as_array().cloned().unwrap_or_default(),
+        problems_text: problems.to_string(),
+    }
 }
 
 pub fn reload(shared: &Shared) -> ReloadReport {
@@ -15,20 +25,24 @@ pub fn reload(shared: &Shared) -> ReloadReport {
     };
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            return ReloadReport {
-                applied: false,
-                message: "the new configuration has errors; the old one stays in force".to_owned(),
-                problems: problems.to_json()["errors"].as_array().cloned().unwrap_or_default(),
-                problems_text: problems.to_string(),
-            };
-        }
+        Err(problems) => return invalid("the new configuration has errors; the old one stays in force", &problems),
     };
-    let changes = config::diff(&shared.config(), &loaded.config);
-    match shared.apply(loaded.config) {
+    let merged = match with_webhooks(loaded.config, &*shared.state.files, shared.clock.now()) {
+        Ok(merged) => merged,
+        Err(WebhooksError::Damaged(problems)) => {
+            return invalid(
+                "the webhooks made over the API cannot be read; the old configuration stays in force",
+                &problems,
+            );
+        }
+        Err(error) => return refused(format!("the old configuration stays in force: {error}")),
+    };
+    let changes = config::diff(&shared.config(), &merged);
+    let withheld = withheld(&merged).map(|withheld| format!("; {withheld}")).unwrap_or_default();
+    match shared.apply(merged) {
         Ok(()) => ReloadReport {
             applied: true,
-            message: format!("the new configuration is in force: {}", changes),
+            message: format!("the new configuration is in force: {changes}{withheld}"),
             problems: Vec::new(),
             problems_text: String::new(),
         },

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::webhooks::settings;
 use super::{internal, unavailable};
 use crate::admin::api::{Counters, Webhook};
 use crate::admin::{Caller, ControlError, Scope, SubKey};
+use crate::config::Config;
 use crate::dispatch::LaneStatus;
 use crate::engine::messages::{LaneCommand, Then};
 use crate::engine::running::{Shared, lock};
-use crate::model::{SubId, Subscription, Timestamp};
+use crate::model::{SourceKind, SubId, Subscription, Timestamp};
 use crate::store::{LaneState, Record};
 
 fn webhook(
+    config: &Config,
     sub: SubId,
     subscription: &Subscription,
     lane: &LaneState,
@@ -21,7 +24,9 @@ fn webhook(
 ) -> Webhook {
     let counters = &lane.counters;
     let overdue_since = status.and_then(|status| status.overdue_since);
-    let (state, reason) = if !subscription.active {
+    let (state, reason) = if let Some(reason) = &subscription.withheld {
+        ("disabled", Some(format!("out of force: {reason}")))
+    } else if !subscription.active {
         ("disabled", Some("switched off in the configuration: events do not queue".to_owned()))
     } else if let Some(reason) = &lane.paused {
         ("paused", Some(reason.clone()))
@@ -40,8 +45,8 @@ fn webhook(
         date_created: lane.created,
         name: subscription.name.clone(),
         tenant: subscription.tenant().to_owned(),
-        source: "file".to_owned(),
-        source_ref: Some(subscription.source.to_string()),
+        source: subscription.source.kind.as_str().to_owned(),
+        source_ref: (subscription.source.kind == SourceKind::File).then(|| subscription.source.to_string()),
         mode: subscription.mode.as_str().to_owned(),
         dialect: subscription.dialect.clone(),
         condition: subscription.filter.condition.clone(),
@@ -57,6 +62,7 @@ fn webhook(
             pending: lane.books.pending(),
             oldest_due_age_s: overdue_since.map_or(0, |since| now.since(since).as_secs()),
         },
+        settings: settings(config, subscription),
     }
 }
 
@@ -71,12 +77,14 @@ pub fn all(shared: &Shared, caller: &Caller) -> Result<Vec<Webhook>, ControlErro
         .map(|lane| (lane.sub, lane))
         .collect();
     let configured = lock(&shared.routing).subscriptions.clone();
+    let config = shared.config();
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()
         .filter(|(_, subscription)| caller.sees(subscription.tenant()))
         .filter_map(|(sub, subscription)| {
-            let mut webhook = webhook(*sub, subscription, ledger.lanes.get(sub)?, lanes.get(sub), now);
+            let lane = ledger.lanes.get(sub)?;
+            let mut webhook = webhook(&config, *sub, subscription, lane, lanes.get(sub), now);
             if caller.scope < Scope::Admin {
                 webhook.url = subscription.masked_url();
             }
@@ -114,6 +122,20 @@ pub fn one(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<Webhook, Co
     let (sub, _) = find(shared, caller, key)?;
     let found = all(shared, caller)?.into_iter().find(|webhook| webhook.id == sub.0);
     found.ok_or_else(|| ControlError::NotFound(format!("no subscription {key}")))
+}
+
+/// The one of that number.
+pub fn of(shared: &Shared, sub: SubId) -> Result<Webhook, ControlError> {
+    let now = shared.schedule_now();
+    let status =
+        shared.ask(move |scheduler| scheduler.status(now)).ok_or_else(|| unavailable("the engine is stopping"))?;
+    let status = status.iter().find(|lane| lane.sub == sub);
+    let configured = lock(&shared.routing).subscriptions.clone();
+    let config = shared.config();
+    let ledger = shared.state.ledger();
+    let found = configured.get(&sub).zip(ledger.lanes.get(&sub));
+    let found = found.map(|(subscription, lane)| webhook(&config, sub, subscription, lane, status, now));
+    found.ok_or_else(|| ControlError::NotFound(format!("no subscription {}", sub.0)))
 }
 
 /// Stops sending and keeps queueing.

@@ -8,8 +8,8 @@ use super::mistakes::Mistake;
 use super::world::{Lane, World, is_ordered};
 use crate::engine::doubt::Doubt;
 use crate::engine::intake::count_past;
-use crate::engine::lanes::plan;
-use crate::engine::messages::{LaneCommand, Then};
+use crate::engine::lanes::{InForce, plan};
+use crate::engine::messages::{LaneCommand, Routing, Then};
 use crate::env::Clock;
 use crate::model::{SubId, Subscription, delivery_id};
 use crate::routing::CompiledFilter;
@@ -176,9 +176,15 @@ impl World {
             let ledger = machine.state.reader().ledger().clone();
             let now = machine.ages_now(ground);
             let past = |filter: &CompiledFilter, from| count_past(&ledger, &machine.log, filter, from, &|| ());
-            let plan =
-                plan(&ledger, &wanted, &machine.running, now, &past, &|sub| machine.state.reader().view.ordered(sub))
-                    .map_err(Doubt::bug)?;
+            let plan = plan(
+                &ledger,
+                &wanted,
+                InForce { lanes: &machine.running, routing: &Routing::default() },
+                now,
+                &past,
+                &|sub| machine.state.reader().view.ordered(sub),
+            )
+            .map_err(Doubt::bug)?;
             machine.running.extend(plan.routing.subscriptions.keys().copied().collect::<HashSet<_>>());
             machine.routing = plan.routing;
             machine.push(plan.records, Then::Lanes(plan.lanes));

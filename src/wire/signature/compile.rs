@@ -14,7 +14,7 @@ pub(in crate::wire) struct Signature {
     pub(super) headers: Vec<Header>,
     pub(super) over: Template,
     pub(super) value: Template,
-    pub(super) join: Option<String>,
+    pub(in crate::wire) join: Option<String>,
     pub(super) schemes: Vec<Scheme>,
     pub(in crate::wire) required: bool,
 }

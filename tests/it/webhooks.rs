@@ -1,0 +1,7 @@
+//! Webhooks made over the API, on the real program over a real socket.
+
+mod command_line;
+mod rules;
+mod support;
+mod umbra;
+mod upkeep;
