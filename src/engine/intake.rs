@@ -51,8 +51,8 @@ pub struct Links<T> {
     pub at_home: Box<dyn Fn(Vec<SubId>) -> Vec<SubId> + Send>,
     /// Says that a long piece of work goes on.
     pub beat: Box<dyn Fn() + Send>,
-    /// Told when something may have been removed from the disk.
-    pub removed: Box<dyn Fn() + Send>,
+    /// Has the disk hold room for records, when something may have been removed from it too. Whether there is enough.
+    pub hold_room: Box<dyn Fn() -> bool + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
     pub audits: Arc<RwLock<()>>,
 }
@@ -178,8 +178,9 @@ impl<T> Intake<T> {
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
         let is_tight = self.ingest.is_tight();
+        let is_scarce = is_tight && !(self.links.hold_room)();
         let waits = is_tight && self.progress.waits(&self.state.ledger(), self.links.clock.monotonic());
-        self.ingest.set_reading(!waits);
+        self.ingest.set_reading(!waits && !is_scarce);
         let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
@@ -201,7 +202,6 @@ impl<T> Intake<T> {
             status.batches += taken;
         }
         if is_tight {
-            (self.links.removed)();
             return Ok(Some(TIGHT_LOOK));
         }
         Ok(Some(match tick.next {
@@ -256,7 +256,7 @@ impl<T> Intake<T> {
         let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         let (cancelled, gone) = withdraw(&self.state, overdue, now)?;
         records.extend(cancelled);
-        (self.links.removed)();
+        (self.links.hold_room)();
         if !records.is_empty() {
             self.running.retain(|sub| !gone.contains(sub));
             let lanes = gone.into_iter().map(LaneCommand::Forget).collect();

@@ -48,22 +48,27 @@ impl Room {
     }
 
     /// Has the disk hold room for what journal and view append next, so that others who fill the disk cannot keep outcomes
-    /// from being recorded. What is delivered can then be removed, which makes room for the rest.
-    pub fn hold(&self) {
-        let Ok(space) = self.files.space(&self.state) else { return };
+    /// from being recorded. What is delivered can then be removed, which makes room for the rest. `false`: less than half of
+    /// what the journal should have is held.
+    pub fn hold(&self) -> bool {
+        let Ok(space) = self.files.space(&self.state) else { return true };
         let reserve = reserve_of(self.reserve, space);
         if reserve == 0 {
-            return;
+            return true;
         }
         self.hold_behind(&self.state.join("view/db"), (reserve / VIEW_SHARE).max(VIEW_BYTES_MIN));
         // A file that is finished gives back what was held for it: the journal sees to that.
         let (journal, piece) = (reserve.min(JOURNAL_BYTES_MAX), reserve.min(JOURNAL_BYTES_MAX) / u64::from(PIECES));
-        let Some(newest) = self.newest() else { return };
+        let Some(newest) = self.newest() else { return true };
         if self.hold_behind(&newest, journal) {
             self.set_aside(piece);
-        } else if !self.hold_behind(&newest, piece) {
+            return true;
+        }
+        let is_half = self.hold_behind(&newest, journal / 2);
+        if !is_half && !self.hold_behind(&newest, piece) {
             self.use_a_piece();
         }
+        is_half
     }
 
     fn newest(&self) -> Option<PathBuf> {

@@ -244,7 +244,7 @@ impl Parts {
                     let shared = shared.clone();
                     Box::new(move || shared.pulses.beat(Who::Intake))
                 },
-                removed: {
+                hold_room: {
                     let shared = shared.clone();
                     Box::new(move || shared.room.hold())
                 },

@@ -30,6 +30,11 @@ impl Stream {
         }
     }
 
+    /// Whether there was more to read when it was last looked at.
+    pub(super) fn has_unread(&self) -> bool {
+        self.segments.iter().any(|segment| segment.consumed() < segment.len || segment.len == 0)
+    }
+
     /// Counts rejected lines; the end of the pause when they are too many.
     pub(super) fn rejected(&mut self, lines: usize, now: Duration) -> Option<Duration> {
         if now >= self.flood.window + FLOOD_WINDOW {

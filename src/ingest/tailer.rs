@@ -175,13 +175,17 @@ impl Ingest {
         let mut tick = self.new_tick(now);
         self.problems.forget_old(now);
         self.gather(&mut tick)?;
-        let looks = if self.is_reading { self.ring.len().min(TICK_STREAMS) } else { 0 };
+        let looks = self.ring.len().min(TICK_STREAMS);
         for _ in 0..looks {
             if tick.bytes_left == 0 || tick.events_left == 0 {
                 tick.is_more = true;
                 break;
             }
             let Some(key) = self.ring.pop_front() else { break };
+            if !self.is_reading && self.streams.get(&key).is_some_and(Stream::has_unread) {
+                self.ring.push_back(key);
+                continue;
+            }
             if self.visit(&key, &mut tick)? {
                 if tick.is_more && self.budget.is_tight() {
                     // One after the other: a segment that is done with can be removed.
@@ -215,7 +219,7 @@ impl Ingest {
         }
     }
 
-    /// Whether the next ticks read. One that does not still looks for room.
+    /// Whether the next ticks read. One that does not still looks for room, and finishes what was read to its end.
     pub fn set_reading(&mut self, is_reading: bool) {
         self.is_reading = is_reading;
     }
