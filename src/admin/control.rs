@@ -7,6 +7,8 @@ use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
+use super::api::{CancelAnswer, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview};
+use super::caller::Caller;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
@@ -43,9 +45,27 @@ pub trait Control: Send + Sync {
     fn quarantine_retry(&self, id: &str) -> Result<QuarantineAnswer, ControlError>;
     fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError>;
 
+    /// Makes a replay job, or tells what it would be. What the caller does not see is not among its deliveries.
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError>;
+    /// Newest first.
+    fn replay_jobs(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError>;
+    fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
+    /// Nothing more of it is sent; `Conflict` when nothing was left to send.
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
+    /// Ends a delivery that waits; `Conflict` when it has ended or is on its way.
+    fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError>;
+
     fn audit(&self) -> Result<Books, ControlError>;
     /// Loads the configuration again; returns when it is in force or refused.
     fn reload(&self) -> Result<ReloadReport, ControlError>;
+}
+
+/// What an order to replay led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplayOutcome {
+    /// It was a dry run.
+    Preview(ReplayPreview),
+    Job(Box<ReplayAnswer>),
 }
 
 /// Shortest prefix of a delivery id that is looked up.

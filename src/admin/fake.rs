@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use serde_json::value::RawValue;
 
 use super::api::*;
-use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use super::caller::Caller;
+use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// 2026-03-12T10:00:00Z.
@@ -106,6 +107,27 @@ pub fn event_record() -> EventRecord {
         matched: 1,
         data: RawValue::from_string(r#"{"amount":9007199254740993}"#.into()).unwrap(),
         old: None,
+    }
+}
+
+pub fn replay_job() -> ReplayJob {
+    ReplayJob {
+        id: "rpl_1".into(),
+        status: ReplayStatus::Done,
+        filter: ReplayFilter::default(),
+        rate: Some("20/s".into()),
+        order: ReplayDirection::Oldest,
+        created_at: NOON,
+        created_by: "socket".into(),
+        matched: 312,
+        sent: 312,
+        delivered: 304,
+        failed: 8,
+        pending: 0,
+        skipped: 0,
+        cancelled: 0,
+        eta_s: None,
+        finished_at: Some(NOON),
     }
 }
 
@@ -256,6 +278,48 @@ impl Control for FakeEngine {
                 }
             })
             .collect())
+    }
+
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError> {
+        self.note(format!("{} {order:?}", caller.name));
+        if order.dry_run {
+            let types = [("payment.created".to_owned(), 312)].into();
+            let preview = ReplayPreview { count: 312, oldest: Some(NOON), newest: Some(NOON), types, ..ReplayPreview::default() };
+            return Ok(ReplayOutcome::Preview(preview));
+        }
+        let rows = self.replay(&ReplayRequest { ids: order.ids.clone(), consent: order.consent })?;
+        let accepted = rows.iter().filter(|row| row.accepted).count();
+        Ok(ReplayOutcome::Job(Box::new(ReplayAnswer {
+            result: if accepted == rows.len() { "success" } else { "error" }.into(),
+            message: format!("{accepted} of {} accepted.", rows.len()),
+            job: (accepted > 0 || rows.is_empty()).then(replay_job),
+            data: rows,
+            original_failure_count: None,
+            retriggered_count: None,
+        })))
+    }
+
+    fn replay_jobs(&self, _: &Caller, _: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
+        Ok(Page { data: vec![replay_job()], next_cursor: None, has_more: false })
+    }
+
+    fn replay_job(&self, _: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        match id {
+            "rpl_1" => Ok(replay_job()),
+            _ => Err(ControlError::NotFound(format!("there is no replay {id}"))),
+        }
+    }
+
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        let job = self.replay_job(caller, id)?;
+        Ok(ReplayJob { status: ReplayStatus::Cancelled, ..job })
+    }
+
+    fn cancel_delivery(&self, _: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
+        match DELIVERY.starts_with(id) {
+            true => Ok(CancelAnswer { result: "success".into(), message: "Delivery cancelled.".into(), id: DELIVERY.into() }),
+            false => Err(ControlError::NotFound(format!("no delivery has the id {id}"))),
+        }
     }
 
     fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {

@@ -21,7 +21,7 @@ pub(crate) mod fake;
 mod tests;
 
 pub use caller::{Caller, Scope};
-pub use control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+pub use control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};
 pub use problem::{Problem, ProblemKind};

@@ -39,4 +39,4 @@ pub use settings::{
     AdminConfig, Config, DeliveryDefaults, LogConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
     TenantConfig,
 };
-pub use values::NetworkEntry;
+pub use values::{NetworkEntry, rate};

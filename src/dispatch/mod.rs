@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use lane::{Lane, Reach};
 pub use order::order_key;
 use scheduler::Ticket;
-pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
+pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, Withdrawal, interrupted};
 
 use crate::model::{Attempt, AttemptTrigger, Event, Mode, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};

@@ -12,6 +12,7 @@ use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::replays::Book;
 use super::room::Room;
 use super::target::{Target, targets, transport};
 use super::watch::HouseOrder;
@@ -44,6 +45,8 @@ pub enum EngineError {
     Admin(#[from] crate::admin::AdminError),
     #[error(transparent)]
     Network(#[from] crate::http::NetworkError),
+    #[error(transparent)]
+    Replays(#[from] super::replays::RecoverError),
     #[error("{0}")]
     Setup(String),
     #[error("{}", .0.reason)]
@@ -86,6 +89,8 @@ pub(super) struct Shared {
     pub reloading: Mutex<()>,
     /// The last number given to a replay that is a delivery of its own.
     pub replays: Mutex<u32>,
+    /// Replays of many deliveries.
+    pub jobs: Book,
     /// Held by an audit: retention removes nothing meanwhile.
     pub audits: Arc<RwLock<()>>,
 }
@@ -173,6 +178,7 @@ pub(super) struct Threads {
     pub scheduler: JoinHandle<()>,
     pub catchup: JoinHandle<()>,
     pub house: JoinHandle<()>,
+    pub replays: JoinHandle<()>,
     pub house_orders: Sender<HouseOrder>,
 }
 
@@ -232,6 +238,8 @@ impl Parts {
         let Self { shared, threads, pool, .. } = self;
         let _ = threads.house_orders.send(HouseOrder::Stop);
         let _ = threads.house.join();
+        shared.jobs.stop();
+        let _ = threads.replays.join();
         let _ = shared.intake.send(ToIntake::Stop);
         let _ = threads.intake.join();
         let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));

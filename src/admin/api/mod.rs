@@ -6,6 +6,7 @@
 mod delivery;
 mod event;
 mod quarantine;
+mod replay;
 mod report;
 mod text;
 mod webhook;
@@ -15,6 +16,9 @@ use serde::{Deserialize, Serialize};
 pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, ReplayRequest, ReplayRow, Replays};
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};
+pub use replay::{
+    CancelAnswer, ReplayAnswer, ReplayDirection, ReplayFilter, ReplayJob, ReplayOrder, ReplayPreview, ReplayStatus,
+};
 pub use report::{
     Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
     SubscriptionBooks, TenantBooks, Version,

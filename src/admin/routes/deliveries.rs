@@ -1,4 +1,4 @@
-//! `/v1/deliveries` and `/v1/replays`: the delivery log, and sending again.
+//! `/v1/deliveries`: the delivery log, and sending one again.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -115,19 +115,6 @@ pub async fn replay_one(
         }
         _ => Ok((StatusCode::ACCEPTED, Json(answer))),
     }
-}
-
-/// Always 202: each row says for itself whether its id was accepted.
-pub async fn replay_many(
-    State(shared): State<Shared>,
-    _: Params<NoParams>,
-    body: Body,
-) -> Result<(StatusCode, Json<Replays>), Problem> {
-    let request: ReplayRequest = body.json()?;
-    if request.ids.is_empty() {
-        return Err(malformed("ids is empty; name at least one delivery"));
-    }
-    Ok((StatusCode::ACCEPTED, Json(replay(&shared, request).await?)))
 }
 
 async fn replay(shared: &Shared, request: ReplayRequest) -> Result<Replays, Problem> {

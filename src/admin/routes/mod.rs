@@ -3,6 +3,7 @@
 mod deliveries;
 mod events;
 mod quarantine;
+mod replays;
 mod stream;
 mod system;
 mod table;
@@ -61,7 +62,11 @@ fn table() -> Table {
         .get("/v1/deliveries", Read, deliveries::list)
         .get("/v1/deliveries/{id}", Read, deliveries::show)
         .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
-        .post("/v1/replays", Replay, deliveries::replay_many)
+        .post("/v1/deliveries/{id}/cancel", Replay, replays::cancel_delivery)
+        .post("/v1/replays", Replay, replays::start)
+        .get("/v1/replays", Replay, replays::list)
+        .get("/v1/replays/{id}", Replay, replays::show)
+        .delete("/v1/replays/{id}", Replay, replays::cancel)
         .get("/v1/events", Read, events::list)
         .post("/v1/events/match", Read, events::match_event)
         .get("/v1/events/{id}", Read, events::show)

@@ -104,7 +104,7 @@ fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
 }
 
 /// What a record tells of one delivery: whose, an attempt if one was made, and how it stood then.
-fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, DeliveryStatus)> {
+pub(super) fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, DeliveryStatus)> {
     match record {
         Record::Attempted { key, facts, attempt, verdict, .. } => {
             Some((key, facts, Some(attempt), status_after(verdict)))
@@ -263,7 +263,7 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
 }
 
 /// A delivery whose attempts are older than the history, but which still has a row.
-fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError> {
+pub(super) fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError> {
     let Ok(id) = uuid::Uuid::parse_str(id) else { return Ok(None) };
     let Some(key) = shared.state.view.find(id.as_bytes()).map_err(internal)? else { return Ok(None) };
     let row = shared.state.view.exception(key).map_err(internal)?;
@@ -280,7 +280,7 @@ pub(super) fn status_at(end: End) -> DeliveryStatus {
     }
 }
 
-pub(super) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {
+pub(in crate::engine) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {
     let configured = lock(&shared.routing).subscriptions.clone();
     configured.get(&sub).cloned().ok_or_else(|| {
         let ledger = shared.state.ledger();

@@ -1,27 +1,33 @@
 //! What the control plane asks, answered from the state, the log and the scheduler. One file per kind of question.
 
+mod cancel;
 mod deliveries;
 mod events;
 mod observer;
 mod quarantine;
 mod reload;
 mod replay;
+mod replay_ids;
+mod replays;
 mod status;
 mod subscriptions;
 
 use std::sync::Arc;
 
+pub(super) use deliveries::subscription_of;
 pub(super) use observer::observer;
 pub(super) use reload::reload;
+pub(super) use replay::{again, delivered, new_delivery, replay_key};
 
 use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
 use crate::admin::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
+    Books, CancelAnswer, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::api::{ReplayJob, ReplayOrder};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -116,6 +122,26 @@ impl Control for Panel {
 
     fn quarantine_drop(&self, id: &str) -> Result<QuarantineAnswer, ControlError> {
         quarantine::discard(&*self.engine()?, id)
+    }
+
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError> {
+        replays::start(&*self.engine()?, caller, order)
+    }
+
+    fn replay_jobs(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
+        Ok(replays::list(&*self.engine()?, caller, page))
+    }
+
+    fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        replays::show(&*self.engine()?, caller, id)
+    }
+
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        replays::cancel(&*self.engine()?, caller, id)
+    }
+
+    fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
+        cancel::cancel(&*self.engine()?, caller, id)
     }
 
     fn audit(&self) -> Result<Books, ControlError> {
