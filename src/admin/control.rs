@@ -4,12 +4,14 @@
 use thiserror::Error;
 
 use super::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
+    AttemptView, BodyOf, CancelAnswer, DeliveryPage, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview,
+};
+use super::api::{
+    Books, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use super::api::{CancelAnswer, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview};
 use super::caller::Caller;
-use crate::model::{DeliveryStatus, Outcome, Timestamp};
+use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
 pub trait Control: Send + Sync {
@@ -24,8 +26,8 @@ pub trait Control: Send + Sync {
     fn pause(&self, key: &SubKey) -> Result<Webhook, ControlError>;
     fn resume(&self, key: &SubKey) -> Result<Webhook, ControlError>;
 
-    /// Newest first.
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError>;
+    /// Newest first. A look through the history is bounded: a page may hold less than there is and say that it is partial.
+    fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError>;
     /// `id` is a whole id or a prefix of at least six characters; one that fits several is `Ambiguous`.
     fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError>;
     /// One row per id, in order; what one id leads to does not change another's.
@@ -52,6 +54,9 @@ pub trait Control: Send + Sync {
     fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
     /// Nothing more of it is sent; `Conflict` when nothing was left to send.
     fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
+    /// One attempt with its request; attempts count from 1.
+    fn attempt(&self, caller: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError>;
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, of: BodyOf) -> Result<Vec<u8>, ControlError>;
     /// Ends a delivery that waits; `Conflict` when it has ended or is on its way.
     fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError>;
 
@@ -101,6 +106,10 @@ pub struct DeliveryFilter {
     pub event_type: Option<String>,
     pub tenant: Option<String>,
     pub event_id: Option<String>,
+    /// Of the last attempt: from and up to, both included.
+    pub status_code: Option<(u16, u16)>,
+    /// Of the last attempt.
+    pub trigger: Option<AttemptTrigger>,
     /// By creation: at or after, and before.
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,

@@ -224,9 +224,9 @@ impl Control for FakeEngine {
         self.subscription(key)
     }
 
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
         self.note(format!("{filter:?}"));
-        Ok(Page { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true })
+        Ok(DeliveryPage { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true, partial: false })
     }
 
     fn delivery(&self, id: &str) -> Result<DeliveryDetail, ControlError> {
@@ -284,7 +284,8 @@ impl Control for FakeEngine {
         self.note(format!("{} {order:?}", caller.name));
         if order.dry_run {
             let types = [("payment.created".to_owned(), 312)].into();
-            let preview = ReplayPreview { count: 312, oldest: Some(NOON), newest: Some(NOON), types, ..ReplayPreview::default() };
+            let preview =
+                ReplayPreview { count: 312, oldest: Some(NOON), newest: Some(NOON), types, ..ReplayPreview::default() };
             return Ok(ReplayOutcome::Preview(preview));
         }
         let rows = self.replay(&ReplayRequest { ids: order.ids.clone(), consent: order.consent })?;
@@ -315,9 +316,33 @@ impl Control for FakeEngine {
         Ok(ReplayJob { status: ReplayStatus::Cancelled, ..job })
     }
 
+    fn attempt(&self, _: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError> {
+        let detail = self.delivery(id)?;
+        let attempt = detail.attempt_log.into_iter().find(|attempt| attempt.number == number);
+        let attempt = attempt.ok_or_else(|| ControlError::NotFound(format!("there is no attempt {number}")))?;
+        let request = RequestView {
+            method: "POST".into(),
+            url: detail.url,
+            headers: vec![("Authorization".into(), "***".into())],
+            body: "{}".into(),
+            body_bytes: 2,
+            body_truncated: false,
+            source: "rendered".into(),
+        };
+        Ok(AttemptView { delivery_id: DELIVERY.into(), attempt, request: Some(request) })
+    }
+
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, _: BodyOf) -> Result<Vec<u8>, ControlError> {
+        self.attempt(caller, id, number).map(|_| b"{\xff}".to_vec())
+    }
+
     fn cancel_delivery(&self, _: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
         match DELIVERY.starts_with(id) {
-            true => Ok(CancelAnswer { result: "success".into(), message: "Delivery cancelled.".into(), id: DELIVERY.into() }),
+            true => Ok(CancelAnswer {
+                result: "success".into(),
+                message: "Delivery cancelled.".into(),
+                id: DELIVERY.into(),
+            }),
             false => Err(ControlError::NotFound(format!("no delivery has the id {id}"))),
         }
     }

@@ -3,6 +3,7 @@
 //! Keys are snake_case except where Umbra's document spells them otherwise (`dateCreated`); instants are RFC 3339 in
 //! UTC with milliseconds; statuses and outcomes are the names of the one list in `model`.
 
+mod attempt;
 mod delivery;
 mod event;
 mod quarantine;
@@ -13,7 +14,10 @@ mod webhook;
 
 use serde::{Deserialize, Serialize};
 
-pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, ReplayRequest, ReplayRow, Replays};
+pub use attempt::{AttemptView, BodyOf, RequestView};
+pub use delivery::{
+    AttemptDetail, AttemptLine, Delivery, DeliveryDetail, DeliveryPage, Gap, ReplayRequest, ReplayRow, Replays,
+};
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};
 pub use replay::{

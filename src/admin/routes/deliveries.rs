@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::super::api::{DeliveryDetail, ReplayRequest, Replays};
 use super::super::control::{ControlError, DeliveryFilter, SHORTEST_PREFIX, SubKey};
 use super::super::extract::{Body, NoParams, Params, malformed, page_request};
 use super::super::problem::{Problem, ProblemKind};
-use super::{Shared, ask, page};
-use crate::model::{DeliveryStatus, Outcome, Timestamp};
+use super::{Shared, ask, with_next};
+use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
 
 /// The filters of the list; `status` and `outcome` take several names, separated by commas.
 #[derive(Deserialize)]
@@ -24,6 +24,8 @@ pub struct ListParams {
     event_type: Option<String>,
     tenant: Option<String>,
     event_id: Option<String>,
+    status_code: Option<String>,
+    trigger: Option<String>,
     since: Option<String>,
     until: Option<String>,
     limit: Option<String>,
@@ -41,11 +43,31 @@ impl ListParams {
             event_type: self.event_type,
             tenant: self.tenant,
             event_id: self.event_id,
+            status_code: self.status_code.as_deref().map(status_code).transpose()?,
+            trigger: self.trigger.as_deref().map(trigger).transpose()?,
             since: instant("since", self.since)?,
             until: instant("until", self.until)?,
             page: page_request(self.limit, self.cursor)?,
         })
     }
+}
+
+/// `503`, or `5xx` for the class.
+fn status_code(text: &str) -> Result<(u16, u16), Problem> {
+    let class =
+        text.strip_suffix("xx").and_then(|digit| digit.parse::<u16>().ok()).filter(|digit| (1..=9).contains(digit));
+    let range = match (class, text.parse::<u16>()) {
+        (Some(class), _) => Some((class * 100, class * 100 + 99)),
+        (None, Ok(code)) if (100..=999).contains(&code) => Some((code, code)),
+        _ => None,
+    };
+    range.ok_or_else(|| malformed(format!("status_code={text} is neither a code such as 503 nor a class such as 5xx")))
+}
+
+fn trigger(text: &str) -> Result<AttemptTrigger, Problem> {
+    let known = [AttemptTrigger::First, AttemptTrigger::Retry, AttemptTrigger::Manual];
+    let found = known.into_iter().find(|trigger| trigger.as_str() == text);
+    found.ok_or_else(|| malformed(format!("trigger={text} is not known; choose of first, retry, manual")))
 }
 
 fn names<T>(
@@ -74,7 +96,8 @@ fn instant(parameter: &str, text: Option<String>) -> Result<Option<Timestamp>, P
 pub async fn list(State(shared): State<Shared>, uri: Uri, params: Params<ListParams>) -> Result<Response, Problem> {
     let filter = params.0.read()?;
     let found = ask(&shared.control, move |control| control.deliveries(&filter)).await?;
-    Ok(page(&uri, found))
+    let next = found.next_cursor.clone().filter(|_| found.has_more);
+    Ok(with_next(&uri, next.as_deref(), Json(found).into_response()))
 }
 
 pub async fn show(

@@ -1,5 +1,6 @@
 //! The table of routes and what all of them share.
 
+mod attempts;
 mod deliveries;
 mod events;
 mod quarantine;
@@ -62,6 +63,9 @@ fn table() -> Table {
         .get("/v1/deliveries", Read, deliveries::list)
         .get("/v1/deliveries/{id}", Read, deliveries::show)
         .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
+        .get("/v1/deliveries/{id}/attempts/{n}", Read, attempts::show)
+        .get("/v1/deliveries/{id}/attempts/{n}/request.body", Read, attempts::request_body)
+        .get("/v1/deliveries/{id}/attempts/{n}/response.body", Read, attempts::response_body)
         .post("/v1/deliveries/{id}/cancel", Replay, replays::cancel_delivery)
         .post("/v1/replays", Replay, replays::start)
         .get("/v1/replays", Replay, replays::list)

@@ -47,7 +47,11 @@ impl<T> Scheduler<T> {
             }
         }
         let mut kind = if lane.due.is_empty() { Kind::First } else { Kind::Retry };
-        if kind == Kind::Retry && lane.retried && lane.may_start() && lane.pace.admit(Kind::First, now) == Admission::Run {
+        if kind == Kind::Retry
+            && lane.retried
+            && lane.may_start()
+            && lane.pace.admit(Kind::First, now) == Admission::Run
+        {
             kind = Kind::First;
         }
         if kind == Kind::First && !lane.may_start() {

@@ -61,7 +61,8 @@ fn waiting(shared: &Shared, key: DeliveryKey, facts: DeliveryFacts, name: &str) 
         Withdrawal::Done => {}
         Withdrawal::InHand => return Err(in_flight()),
         Withdrawal::NoLane => {
-            let message = format!("its subscription \"{name}\" is no longer configured; what waits for it is cancelled in time");
+            let message =
+                format!("its subscription \"{name}\" is no longer configured; what waits for it is cancelled in time");
             return Err(ControlError::Conflict(message));
         }
     }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{internal, observer::status_after, subscriptions};
-use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, Page};
+use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, DeliveryPage};
 use crate::admin::{ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
@@ -84,6 +84,12 @@ impl<'a> Sieve<'a> {
             && self.filter.until.is_none_or(|until| facts.seen < until)
     }
 
+    fn takes_attempt(&self, last: Option<&Attempt>) -> bool {
+        let code = last.and_then(|attempt| attempt.exchange.status_code);
+        self.filter.status_code.is_none_or(|(from, upto)| code.is_some_and(|code| (from..=upto).contains(&code)))
+            && self.filter.trigger.is_none_or(|trigger| last.is_some_and(|attempt| attempt.trigger == trigger))
+    }
+
     fn takes(&self, delivery: &Delivery) -> bool {
         let filter = self.filter;
         (filter.status.is_empty() || filter.status.contains(&delivery.status))
@@ -91,6 +97,9 @@ impl<'a> Sieve<'a> {
             && filter.tenant.as_ref().is_none_or(|tenant| *tenant == delivery.tenant)
     }
 }
+
+/// Records of the history looked at for one page: what a filter hardly ever takes is found page by page.
+const RECORDS_MAX: usize = 20_000;
 
 /// Cursors are the record number to go on below.
 fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
@@ -114,7 +123,7 @@ pub(super) fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option
     }
 }
 
-pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
     let sieve = Sieve::new(shared, filter)?;
     let before = parse_cursor(filter.page.cursor.as_deref())?;
     let limit = usize::from(filter.page.limit);
@@ -125,7 +134,14 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
     let mut ended = HashSet::new();
     let view = &shared.state.view;
     let mut sent_again = HashSet::new();
+    let mut looked_at = 0;
+    let mut stopped_at = None;
     let scanned = shared.state.history(before, |lsn, record| {
+        looked_at += 1;
+        if looked_at > RECORDS_MAX {
+            stopped_at = Some(lsn + 1);
+            return ControlFlow::Break(());
+        }
         if let Record::Retriggered { key, .. } = &record {
             sent_again.insert(*key);
         }
@@ -154,7 +170,7 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
         }
         let found = Found { key, facts, attempts: attempt.into_iter().collect(), settled, row };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
-        if sieve.takes(&row) {
+        if sieve.takes(&row) && sieve.takes_attempt(found.attempts.last()) {
             if data.len() >= limit {
                 return ControlFlow::Break(());
             }
@@ -168,13 +184,18 @@ pub fn list(shared: &Shared, filter: &DeliveryFilter) -> Result<Page<Delivery>, 
         return Err(error);
     }
     let full = data.len() >= limit;
-    Ok(Page { data, next_cursor: next.filter(|_| full), has_more: full })
+    if let Some(lsn) = stopped_at.filter(|_| !full) {
+        return Ok(DeliveryPage { data, next_cursor: Some(format!("r{lsn}")), has_more: true, partial: true });
+    }
+    Ok(DeliveryPage { data, next_cursor: next.filter(|_| full), has_more: full, partial: false })
 }
 
 /// Deliveries that wait in the log without an attempt, and at-most-once ones on their way.
 fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Delivery>, ControlError> {
     let wanted = &sieve.filter.status;
-    if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || !sieve.filter.outcome.is_empty() {
+    let is_of_attempt =
+        !sieve.filter.outcome.is_empty() || sieve.filter.status_code.is_some() || sieve.filter.trigger.is_some();
+    if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || is_of_attempt {
         return Ok(Vec::new());
     }
     let mut data = Vec::new();
@@ -213,6 +234,9 @@ fn waiting(
     Ok(found)
 }
 
+/// Characters of a whole id.
+const WHOLE_ID: usize = 36;
+
 /// Waiting deliveries of each lane among which one is looked for by its id.
 const LOOKED_THROUGH: usize = 4096;
 
@@ -231,6 +255,13 @@ pub(super) fn find(shared: &Shared, prefix: &str) -> Result<Found, ControlError>
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
             }
+        }
+        // Nothing else has a whole id, and nothing about it is older than its first attempt.
+        let is_first = |attempt: &Attempt| attempt.number == 1;
+        let is_complete =
+            wanted.len() == WHOLE_ID && found.as_ref().is_some_and(|found| found.attempts.last().is_some_and(is_first));
+        if is_complete {
+            return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     });

@@ -1,5 +1,6 @@
 //! What the control plane asks, answered from the state, the log and the scheduler. One file per kind of question.
 
+mod attempts;
 mod cancel;
 mod deliveries;
 mod events;
@@ -22,11 +23,11 @@ pub(super) use replay::{again, delivered, new_delivery, replay_key};
 use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
+use crate::admin::api::{AttemptView, BodyOf, ReplayJob, ReplayOrder};
 use crate::admin::api::{
-    Books, CancelAnswer, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
+    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::api::{ReplayJob, ReplayOrder};
 use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
@@ -83,7 +84,7 @@ impl Control for Panel {
         subscriptions::resume(&*self.engine()?, key)
     }
 
-    fn deliveries(&self, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    fn deliveries(&self, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
         deliveries::list(&*self.engine()?, filter)
     }
 
@@ -138,6 +139,14 @@ impl Control for Panel {
 
     fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
         replays::cancel(&*self.engine()?, caller, id)
+    }
+
+    fn attempt(&self, caller: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError> {
+        attempts::show(&*self.engine()?, caller, id, number)
+    }
+
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, of: BodyOf) -> Result<Vec<u8>, ControlError> {
+        attempts::body(&*self.engine()?, caller, id, number, of)
     }
 
     fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {

@@ -17,7 +17,11 @@ use crate::store::{ExceptionStatus, Record};
 pub(super) enum Answered {
     Refused(ReplayRow),
     /// It is on the job's list, at this place. The id it will have; none when that is a new one.
-    Listed { id: String, at: u32, delivery: Option<[u8; 16]> },
+    Listed {
+        id: String,
+        at: u32,
+        delivery: Option<[u8; 16]>,
+    },
 }
 
 impl Answered {

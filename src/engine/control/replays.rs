@@ -25,7 +25,8 @@ fn invalid(message: impl Into<String>) -> ControlError {
 }
 
 fn instant(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, ControlError> {
-    let wrong = |text: &String| invalid(format!("{name} \"{text}\" is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"));
+    let wrong =
+        |text: &String| invalid(format!("{name} \"{text}\" is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"));
     text.map(|text| Timestamp::parse(text).ok_or_else(|| wrong(text))).transpose()
 }
 
@@ -35,7 +36,9 @@ fn names<T>(
     known: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, ControlError> {
-    let read = |name: &str| parse(name).ok_or_else(|| invalid(format!("{what} \"{name}\" cannot be replayed; choose of {known}")));
+    let read = |name: &str| {
+        parse(name).ok_or_else(|| invalid(format!("{what} \"{name}\" cannot be replayed; choose of {known}")))
+    };
     text.iter().flat_map(|text| text.split(',')).map(read).collect()
 }
 
@@ -138,7 +141,8 @@ pub fn start(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Re
     selection.estimate(rate);
     let preview = &selection.preview;
     if is_carriyo && preview.count > CARRIYO_MAX {
-        let message = format!("{} match, the preset \"carriyo\" takes {CARRIYO_MAX} per call: narrow the range", preview.count);
+        let message =
+            format!("{} match, the preset \"carriyo\" takes {CARRIYO_MAX} per call: narrow the range", preview.count);
         return Err(invalid(message));
     }
     if order.dry_run {
@@ -180,7 +184,8 @@ pub fn start(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Re
 fn check(order: &ReplayOrder, selection: &Selection) -> Result<(), ControlError> {
     let preview = &selection.preview;
     if let Some(expected) = order.expect_count.filter(|expected| *expected != preview.count) {
-        let message = format!("{} deliveries match, not the expected {expected}; look again with dry_run", preview.count);
+        let message =
+            format!("{} deliveries match, not the expected {expected}; look again with dry_run", preview.count);
         return Err(ControlError::Conflict(message));
     }
     if preview.at_most_once > 0 && !order.consent {

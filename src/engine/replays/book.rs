@@ -192,11 +192,8 @@ impl Book {
     fn forget(&self, now: Timestamp) {
         let mut inner = lock(&self.inner);
         let before = now.minus(KEPT);
-        let ended: Vec<(String, i64)> = inner
-            .jobs
-            .values()
-            .filter_map(|job| job.info.ended.map(|(at, _)| (job.info.id.clone(), at)))
-            .collect();
+        let ended: Vec<(String, i64)> =
+            inner.jobs.values().filter_map(|job| job.info.ended.map(|(at, _)| (job.info.id.clone(), at))).collect();
         let over = ended.len().saturating_sub(KEPT_MAX);
         for (place, (id, at)) in ended.into_iter().enumerate() {
             if place < over || at < before.0 {

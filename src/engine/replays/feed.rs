@@ -18,7 +18,8 @@ pub struct Refusal {
 
 const IN_FLIGHT: Refusal =
     Refusal { reason: "in_flight", message: "it is on its way at this moment; look again when that attempt has ended" };
-const CHANGED: Refusal = Refusal { reason: "in_flight", message: "its state has changed since it was looked up; look again" };
+const CHANGED: Refusal =
+    Refusal { reason: "in_flight", message: "its state has changed since it was looked up; look again" };
 const GONE: Refusal = Refusal { reason: "gone", message: "its payload is no longer kept: retention removed it" };
 const REMOVED: Refusal = Refusal { reason: "disabled", message: "its subscription is no longer configured" };
 const NO_CONSENT: Refusal = Refusal {
@@ -52,7 +53,8 @@ pub fn feed(shared: &Shared, batch: Batch) -> Result<Vec<Fed>, Stopped> {
     let keys: Vec<DeliveryKey> = entries.iter().map(|(_, entry, _)| own(entry)).collect();
     // From here to the commit the scheduler keeps its hands off them.
     let wanted = keys.clone();
-    let reserved = shared.ask(move |scheduler| wanted.into_iter().map(|key| scheduler.reserve(key)).collect::<Vec<_>>());
+    let reserved =
+        shared.ask(move |scheduler| wanted.into_iter().map(|key| scheduler.reserve(key)).collect::<Vec<_>>());
     let mut fed = Vec::with_capacity(entries.len());
     let (mut records, mut sent, mut unused) = (Vec::new(), Vec::new(), Vec::new());
     for (((at, entry, facts), key), is_reserved) in entries.iter().zip(&keys).zip(reserved.ok_or(Stopped)?) {

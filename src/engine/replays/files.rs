@@ -50,8 +50,11 @@ impl JobFiles {
     }
 
     fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), JobFileError> {
-        replace(&*self.files, path, bytes)
-            .map_err(|source| JobFileError::Io { action: "write", path: path.to_owned(), source })
+        replace(&*self.files, path, bytes).map_err(|source| JobFileError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
     }
 
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, JobFileError> {
@@ -98,8 +101,7 @@ impl JobFiles {
     pub fn load(&self) -> Result<Vec<(Job, u64, Vec<(DeliveryKey, u32)>)>, JobFileError> {
         let entries = match self.files.list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            listed => listed
-                .map_err(|source| JobFileError::Io { action: "list", path: self.dir.clone(), source })?,
+            listed => listed.map_err(|source| JobFileError::Io { action: "list", path: self.dir.clone(), source })?,
         };
         let names: Vec<String> = entries.iter().filter_map(|entry| entry.name.to_str().map(str::to_owned)).collect();
         let mut jobs = Vec::new();
@@ -116,10 +118,10 @@ impl JobFiles {
 
     fn load_one(&self, id: &str) -> Result<(Job, u64, Vec<(DeliveryKey, u32)>), JobFileError> {
         let path = self.path(id, "json");
-        let damaged = |path: &Path, reason: String, advice| JobFileError::Damaged { path: path.to_owned(), reason, advice };
+        let damaged =
+            |path: &Path, reason: String, advice| JobFileError::Damaged { path: path.to_owned(), reason, advice };
         let bytes = self.read(&path)?.unwrap_or_default();
-        let info: Info =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(&path, error.to_string(), GIVE_UP))?;
+        let info: Info = serde_json::from_slice(&bytes).map_err(|error| damaged(&path, error.to_string(), GIVE_UP))?;
         if info.ended.is_some() {
             self.drop_work(id);
             return Ok((Job::ended(info), 0, Vec::new()));
@@ -129,7 +131,8 @@ impl JobFiles {
         let snapshot: Snapshot =
             unseal(&bytes).map_err(|error: SealError| damaged(&list, error.to_string(), GIVE_UP))?;
         let path = self.path(id, "marks");
-        let fresh = || Marks { lsn: info.lsn, marks: vec![Mark::Waiting; snapshot.entries.len()], followed: Vec::new() };
+        let fresh =
+            || Marks { lsn: info.lsn, marks: vec![Mark::Waiting; snapshot.entries.len()], followed: Vec::new() };
         let marks: Marks = match self.read(&path)? {
             None => fresh(),
             Some(bytes) => unseal(&bytes).map_err(|error| damaged(&path, error.to_string(), READ_AGAIN))?,

@@ -145,7 +145,10 @@ impl Job {
     }
 
     fn sent(&self) -> u64 {
-        [Mark::Sent, Mark::Retrying, Mark::Delivered, Mark::Failed, Mark::Withdrawn].map(|mark| self.count(mark)).iter().sum()
+        [Mark::Sent, Mark::Retrying, Mark::Delivered, Mark::Failed, Mark::Withdrawn]
+            .map(|mark| self.count(mark))
+            .iter()
+            .sum()
     }
 
     /// Everything has its end.
