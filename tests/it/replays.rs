@@ -79,7 +79,7 @@ retry = "none"
 
 #[test]
 fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
-    let all = number("SPOOLHOOK_REPLAY_DELIVERIES", 3_000);
+    let wanted = number("SPOOLHOOK_REPLAY_DELIVERIES", 3_000);
     let rate = number("SPOOLHOOK_REPLAY_RATE", 1_000);
     let clock = Arc::new(SystemClock::new());
     let (mended, ways) = (Arc::new(AtomicBool::new(false)), Arc::new(Ways::default()));
@@ -93,6 +93,8 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
                 200
             }
             _ if mended.load(Ordering::SeqCst) => 200,
+            // Nothing but failures would hold first attempts back.
+            _ if id.ends_with(['0', '1', '2', '3']) => 200,
             _ => 404,
         })
     };
@@ -100,12 +102,16 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
     let socket = scenario.path("state/spoolhook.sock");
     let mut engine = scenario.engine();
     engine.ready();
-    let lines: String = (0..all)
-        .map(|n| format!("{{\"type\":\"bulk.{}\",\"data\":{{\"n\":{n}}}}}\n", ["a", "b"][n as usize % 2]))
-        .collect();
+    let lines_count = wanted * 4 / 3;
+    let line = |n| format!("{{\"type\":\"bulk.{}\",\"data\":{{\"n\":{n}}}}}\n", ["a", "b"][n as usize % 2]);
+    let lines: String = (0..lines_count).map(line).collect();
     spool(&scenario, "bulk.ndjson", &lines);
-    let failed = || scenario.cli(&["status"]).json["deliveries"]["failed"].as_u64().unwrap_or(0);
-    assert!(wait_until(clock.monotonic() + PATIENCE, || failed() == all), "{} of {all} failed", failed());
+    let stats = || scenario.cli(&["status"]).json["deliveries"].clone();
+    let is_through =
+        || stats()["delivered"].as_u64().zip(stats()["failed"].as_u64()).is_some_and(|(a, b)| a + b == lines_count);
+    assert!(wait_until(PATIENCE, is_through), "{}", stats());
+    let all = stats()["failed"].as_u64().unwrap();
+    let well = lines_count - all;
     mended.store(true, Ordering::SeqCst);
 
     let writing = Arc::new(AtomicBool::new(true));
@@ -138,7 +144,8 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
         call(&socket, "POST", "/v1/replays", with(json!({"dry_run": true, "rate": format!("{rate}/s")})));
     let dry_run = clock.monotonic() - asked;
     assert_eq!((status, &preview["count"], &preview["at_most_once"]), (200, &json!(all), &json!(0)));
-    assert_eq!(preview["types"], json!({"bulk.a": all.div_ceil(2), "bulk.b": all / 2}));
+    let types: u64 = preview["types"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(types, all);
     assert_eq!(preview["estimate_s"], json!(all.div_ceil(rate)));
     assert!(dry_run < Duration::from_secs(3), "a dry run took {dry_run:?}");
     let (status, problem) = call(&socket, "POST", "/v1/replays", with(json!({"expect_count": all + 1})));
@@ -153,7 +160,7 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
     let get = || call(&socket, "GET", &path, Value::Null).1;
     let sent = |share: u64| {
         let enough = || get()["sent"].as_u64().is_some_and(|sent| sent >= all * share / 10);
-        assert!(wait_until(clock.monotonic() + PATIENCE, enough), "{}", get());
+        assert!(wait_until(PATIENCE, enough), "{}", get());
     };
     sent(2);
     engine.kill();
@@ -172,7 +179,7 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
     let mut engine = scenario.engine();
     engine.ready();
     let is_over = || get()["finished_at"].is_string();
-    assert!(wait_until(clock.monotonic() + PATIENCE, is_over), "{}", get());
+    assert!(wait_until(PATIENCE, is_over), "{}", get());
     let ended = get();
     let count = |job: &Value, name: &str| job[name].as_u64().unwrap();
     assert_eq!(ended["status"], "cancelled", "{ended}");
@@ -189,7 +196,10 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
         let rows = books.json["subscriptions"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["subscription"] == "bulk").unwrap()
     };
-    assert_eq!((&books()["delivered"], &books()["failed"]), (&ended["sent"], &ended["cancelled"]));
+    assert_eq!(
+        (&books()["delivered"], &books()["failed"]),
+        (&json!(well + count(&ended, "sent")), &ended["cancelled"])
+    );
 
     // What was cancelled, as fast as it goes.
     let began = clock.monotonic();
@@ -197,13 +207,13 @@ fn many_survive_a_kill_and_a_cancel_with_exact_counts() {
     let took = clock.monotonic() - began;
     assert_eq!((rest.code, &rest.json["status"]), (Some(0), &json!("done")), "{} {}", rest.json, rest.stderr);
     assert_eq!((&rest.json["matched"], &rest.json["delivered"]), (&ended["cancelled"], &ended["cancelled"]));
-    assert_eq!((&books()["delivered"], &books()["failed"]), (&json!(all), &json!(0)));
+    assert_eq!((&books()["delivered"], &books()["failed"]), (&json!(lines_count), &json!(0)));
     let seen = sink.seen("/bulk");
     assert!(
         seen.values().all(|seen| seen.sent.iter().all(|(attempt, _)| *attempt <= 2)),
         "one was sent twice by a job"
     );
-    assert_eq!((seen.len() as u64, again(), sink.faults()), (all, all, Vec::<String>::new()));
+    assert_eq!((seen.len() as u64, again(), sink.faults()), (lines_count, all, Vec::<String>::new()));
     let (_, list) = call(&socket, "GET", "/v1/replays?limit=1", Value::Null);
     assert_eq!((&list["data"][0]["status"], &list["has_more"]), (&json!("done"), &json!(true)));
     writing.store(false, Ordering::SeqCst);
@@ -314,7 +324,7 @@ fn a_delivery_that_waits_is_cancelled_and_the_books_balance() {
 #[test]
 fn an_attempt_shows_the_request_that_was_made() {
     let target = receiver(&[503]);
-    let more = "retry = \"none\"\ndialect = \"umbra\"\nsecret = \"whsec_dGVzdA==\"\nheaders = { X-Key = \"hidden\" }";
+    let more = "retry = \"none\"\nallow_http = true\ndialect = \"umbra\"\nsecret = \"whsec_dGVzdA==\"\nheaders = { X-Key = \"hidden\" }";
     let home = Home::new(&subscription("a", target.addr(), more));
     let _engine = home.engine();
     home.run(&["send", "a.b", "-d", "{\"n\":1.50}", "--wait"]).expect(1);
