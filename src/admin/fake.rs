@@ -1,10 +1,14 @@
 //! An engine for tests: fixed answers, one subscription, one delivery, one event, one quarantined line.
 
+mod replays;
+
 use std::sync::Mutex;
 
 use serde_json::value::RawValue;
 
 use super::api::*;
+pub use replays::replay_job;
+
 use super::caller::Caller;
 use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
@@ -107,27 +111,6 @@ pub fn event_record() -> EventRecord {
         matched: 1,
         data: RawValue::from_string(r#"{"amount":9007199254740993}"#.into()).unwrap(),
         old: None,
-    }
-}
-
-pub fn replay_job() -> ReplayJob {
-    ReplayJob {
-        id: "rpl_1".into(),
-        status: ReplayStatus::Done,
-        filter: ReplayFilter::default(),
-        rate: Some("20/s".into()),
-        order: ReplayDirection::Oldest,
-        created_at: NOON,
-        created_by: "socket".into(),
-        matched: 312,
-        sent: 312,
-        delivered: 304,
-        failed: 8,
-        pending: 0,
-        skipped: 0,
-        cancelled: 0,
-        eta_s: None,
-        finished_at: Some(NOON),
     }
 }
 
@@ -282,22 +265,8 @@ impl Control for FakeEngine {
 
     fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError> {
         self.note(format!("{} {order:?}", caller.name));
-        if order.dry_run {
-            let types = [("payment.created".to_owned(), 312)].into();
-            let preview =
-                ReplayPreview { count: 312, oldest: Some(NOON), newest: Some(NOON), types, ..ReplayPreview::default() };
-            return Ok(ReplayOutcome::Preview(preview));
-        }
         let rows = self.replay(&ReplayRequest { ids: order.ids.clone(), consent: order.consent })?;
-        let accepted = rows.iter().filter(|row| row.accepted).count();
-        Ok(ReplayOutcome::Job(Box::new(ReplayAnswer {
-            result: if accepted == rows.len() { "success" } else { "error" }.into(),
-            message: format!("{accepted} of {} accepted.", rows.len()),
-            job: (accepted > 0 || rows.is_empty()).then(replay_job),
-            data: rows,
-            original_failure_count: None,
-            retriggered_count: None,
-        })))
+        Ok(replays::started(order, rows))
     }
 
     fn replay_jobs(&self, _: &Caller, _: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
@@ -320,16 +289,7 @@ impl Control for FakeEngine {
         let detail = self.delivery(id)?;
         let attempt = detail.attempt_log.into_iter().find(|attempt| attempt.number == number);
         let attempt = attempt.ok_or_else(|| ControlError::NotFound(format!("there is no attempt {number}")))?;
-        let request = RequestView {
-            method: "POST".into(),
-            url: detail.url,
-            headers: vec![("Authorization".into(), "***".into())],
-            body: "{}".into(),
-            body_bytes: 2,
-            body_truncated: false,
-            source: "rendered".into(),
-        };
-        Ok(AttemptView { delivery_id: DELIVERY.into(), attempt, request: Some(request) })
+        Ok(AttemptView { delivery_id: DELIVERY.into(), attempt, request: Some(replays::request(detail.url)) })
     }
 
     fn attempt_body(&self, caller: &Caller, id: &str, number: u32, _: BodyOf) -> Result<Vec<u8>, ControlError> {

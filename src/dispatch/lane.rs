@@ -9,10 +9,14 @@
 //! A lane that has examined everything is *caught up* and fed live; one that has no room, or begins in the past, is
 //! *behind* and reads the log from `next` until the two meet.
 
+mod untake;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use rangemap::RangeSet;
+
+pub use untake::Untaken;
 
 use super::Parked;
 use super::order::{Next, Order, RowKey, Skipped};
@@ -31,15 +35,6 @@ pub enum Reach {
     CaughtUp,
     /// Nothing from this event on.
     Behind(Seq),
-}
-
-/// Whether an event waited that somebody wants to take out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untaken {
-    /// It did, and this is where it began.
-    From(Seq),
-    /// A worker has it, or it was judged.
-    InHand,
 }
 
 /// The lane of one subscription.
@@ -257,29 +252,6 @@ impl<T> Lane<T> {
             self.run = (self.run * 2).min(if self.at_most_once() { RUN_CLAIMS } else { RUN_EVENTS });
         }
         self.returned.extend(unsent);
-    }
-
-    /// Takes out an event that waits for its first attempt: whoever asked ends it.
-    pub fn untake(&mut self, seq: Seq) -> Untaken {
-        let is_unexamined = matches!(self.reach, Reach::Behind(next) if seq >= next);
-        let from = if let Some(at) = self.waiting.iter().position(|(event, _)| event.seq == seq) {
-            self.waiting.remove(at).map(|(event, from)| {
-                self.waiting_bytes -= event.line.len();
-                from
-            })
-        } else if let Some(at) = self.returned.iter().position(|event| event.seq == seq) {
-            self.returned.remove(at).map(|event| self.settle(event.seq))
-        } else if let Some(at) = self.rearranged.iter().position(|event| event.seq == seq) {
-            self.rearranged.remove(at).map(|event| self.settle(event.seq))
-        } else if self.order.as_mut().is_some_and(|order| order.drop_held(seq)) {
-            Some(self.settle(seq))
-        } else {
-            (is_unexamined && !self.passed_before.contains(&seq)).then_some(seq)
-        };
-        let Some(from) = from else { return Untaken::InHand };
-        // The log may be read again from before it.
-        self.passed_before.insert(seq..seq + 1);
-        Untaken::From(from)
     }
 
     /// An event of the log was judged. Returns where it begins.

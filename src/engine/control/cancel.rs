@@ -1,6 +1,6 @@
 //! Ending a delivery that waits, by hand.
 
-use super::deliveries::find;
+use super::deliveries::{find, subscription_of};
 use super::internal;
 use crate::admin::api::CancelAnswer;
 use crate::admin::{Caller, ControlError};
@@ -18,14 +18,16 @@ fn in_flight() -> ControlError {
 pub fn cancel(shared: &Shared, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
     let found = find(shared, id)?;
     let id = uuid::Uuid::from_bytes(found.facts.delivery).to_string();
-    let lane = shared.state.ledger().lanes.get(&found.key.sub).map(|lane| (lane.tenant.clone(), lane.name.clone()));
-    let Some((_, name)) = lane.filter(|(tenant, _)| caller.sees(tenant)) else {
+    let tenant = shared.state.ledger().lanes.get(&found.key.sub).map(|lane| lane.tenant.clone());
+    if !tenant.is_some_and(|tenant| caller.sees(&tenant)) {
         let message = format!("no delivery {id} waits or is in the history; see `spoolhook deliveries list`");
         return Err(ControlError::NotFound(message));
-    };
+    }
+    // What waits for one that is gone is cancelled by the engine itself, in time.
+    subscription_of(shared, found.key.sub)?;
     match (found.status(), &found.row) {
         (DeliveryStatus::Pending, Some(_)) => parked(shared, found.key)?,
-        (DeliveryStatus::Pending, None) if found.attempts.is_empty() => waiting(shared, found.key, found.facts, &name)?,
+        (DeliveryStatus::Pending, None) if found.attempts.is_empty() => waiting(shared, found.key, found.facts)?,
         (DeliveryStatus::Pending, None) => return Err(in_flight()),
         (ended, _) => {
             return Err(ControlError::Conflict(format!("it has ended already: {}", ended.as_str())));
@@ -36,8 +38,7 @@ pub fn cancel(shared: &Shared, caller: &Caller, id: &str) -> Result<CancelAnswer
 
 /// One that has a row.
 fn parked(shared: &Shared, key: DeliveryKey) -> Result<(), ControlError> {
-    let has_lane = shared.ask(move |scheduler| scheduler.has(key.sub)).unwrap_or(false);
-    if has_lane && !shared.ask(move |scheduler| scheduler.take_back(key)).unwrap_or(false) {
+    if !shared.ask(move |scheduler| scheduler.take_back(key)).unwrap_or(false) {
         return Err(in_flight());
     }
     let release = |error| {
@@ -53,18 +54,13 @@ fn parked(shared: &Shared, key: DeliveryKey) -> Result<(), ControlError> {
 }
 
 /// One that waits in the log. The scheduler writes it down itself: what it decides next must come behind it.
-fn waiting(shared: &Shared, key: DeliveryKey, facts: DeliveryFacts, name: &str) -> Result<(), ControlError> {
+fn waiting(shared: &Shared, key: DeliveryKey, facts: DeliveryFacts) -> Result<(), ControlError> {
     let now = shared.clock.now();
     let answer = shared.ask(move |scheduler| scheduler.withdraw(key, &facts, now));
     let stopping = || ControlError::Unavailable("the engine is stopping".to_owned());
     match answer.ok_or_else(stopping)? {
         Withdrawal::Done => {}
-        Withdrawal::InHand => return Err(in_flight()),
-        Withdrawal::NoLane => {
-            let message =
-                format!("its subscription \"{name}\" is no longer configured; what waits for it is cancelled in time");
-            return Err(ControlError::Conflict(message));
-        }
+        Withdrawal::InHand | Withdrawal::NoLane => return Err(in_flight()),
     }
     // A question is answered behind what was decided before it, and a commit is durable behind those before it.
     shared.ask(|_| ()).ok_or_else(stopping)?;
