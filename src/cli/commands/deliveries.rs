@@ -30,7 +30,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Deliveries, newest first
-    List(Filter),
+    List(Box<Filter>),
     /// One delivery with every attempt
     Show { id: String },
     /// End deliveries that wait: they are not sent any more
@@ -83,7 +83,7 @@ struct Filter {
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     match args.action {
         Action::List(filter) => {
-            let answer = context.get::<DeliveryPage>(&path(filter, &context.view()))?;
+            let answer = context.get::<DeliveryPage>(&path(*filter, &context.view()))?;
             context.show_list(&answer, "data", |page, view| list(&page.data, view))?;
             match &answer.value.next_cursor {
                 Some(cursor) if answer.value.has_more && context.out.is_human() => {

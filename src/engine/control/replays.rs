@@ -220,8 +220,8 @@ fn make(
     let goes_at_once = is_named && rate.is_none() && selection.snapshot.entries.len() <= AT_ONCE_MAX;
     let mut fed = Vec::new();
     let created = shared.jobs.create(info, selection.snapshot, rate)?;
-    while goes_at_once {
-        let Some(batch) = shared.jobs.take_batch(&created.id, shared.clock.monotonic(), true) else { break };
+    let take = || shared.jobs.take_batch(&created.id, shared.clock.monotonic(), true);
+    while let Some(batch) = if goes_at_once { take() } else { None } {
         fed.extend(feed(shared, batch).map_err(|_| unavailable("the engine is stopping; the replay goes on with it"))?);
     }
     let job = shared.jobs.show(caller, &created.id, shared.clock.monotonic())?;

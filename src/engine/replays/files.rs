@@ -32,6 +32,9 @@ pub enum JobFileError {
 const GIVE_UP: &str = "Move the files of this name away to give the job up (its deliveries stay what they are), and replay again what it had not sent";
 const READ_AGAIN: &str = "Remove it: what became of the deliveries is then read from the journal";
 
+/// A job, the record up to which its marks know, and the keys under which deliveries went.
+pub type Loaded = (Job, u64, Vec<(DeliveryKey, u32)>);
+
 /// The directory of all jobs.
 #[derive(Clone)]
 pub struct JobFiles {
@@ -98,7 +101,7 @@ impl JobFiles {
     }
 
     /// Every job, and the marks of those that have not ended.
-    pub fn load(&self) -> Result<Vec<(Job, u64, Vec<(DeliveryKey, u32)>)>, JobFileError> {
+    pub fn load(&self) -> Result<Vec<Loaded>, JobFileError> {
         let entries = match self.files.list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             listed => listed.map_err(|source| JobFileError::Io { action: "list", path: self.dir.clone(), source })?,
@@ -116,7 +119,7 @@ impl JobFiles {
         Ok(jobs)
     }
 
-    fn load_one(&self, id: &str) -> Result<(Job, u64, Vec<(DeliveryKey, u32)>), JobFileError> {
+    fn load_one(&self, id: &str) -> Result<Loaded, JobFileError> {
         let path = self.path(id, "json");
         let damaged =
             |path: &Path, reason: String, advice| JobFileError::Damaged { path: path.to_owned(), reason, advice };
