@@ -5,12 +5,15 @@ use thiserror::Error;
 
 use super::api::FieldFault;
 use super::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
+    AttemptView, BodyOf, CancelAnswer, DeliveryPage, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview,
+};
+use super::api::{
+    Books, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
 use super::caller::Caller;
 use super::webhook_control::WebhookControl;
-use crate::model::{DeliveryStatus, Outcome, Timestamp};
+use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it. Who asks comes first: what belongs to another tenant than the caller's does not
 /// exist for it, and what belongs to no tenant is `Forbidden` for a tenant's token.
@@ -26,8 +29,8 @@ pub trait Control: WebhookControl + Send + Sync {
     fn pause(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError>;
     fn resume(&self, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError>;
 
-    /// Newest first.
-    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError>;
+    /// Newest first. A look through the history is bounded: a page may hold less than there is and say that it is partial.
+    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError>;
     /// `id` is a whole id or a prefix of at least six characters; one that fits several is `Ambiguous`.
     fn delivery(&self, caller: &Caller, id: &str) -> Result<DeliveryDetail, ControlError>;
     /// One row per id, in order; what one id leads to does not change another's.
@@ -47,9 +50,30 @@ pub trait Control: WebhookControl + Send + Sync {
     fn quarantine_retry(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError>;
     fn quarantine_drop(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError>;
 
+    /// Makes a replay job, or tells what it would be. What the caller does not see is not among its deliveries.
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError>;
+    /// Newest first.
+    fn replay_jobs(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError>;
+    fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
+    /// Nothing more of it is sent; `Conflict` when nothing was left to send.
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError>;
+    /// One attempt with its request; attempts count from 1.
+    fn attempt(&self, caller: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError>;
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, of: BodyOf) -> Result<Vec<u8>, ControlError>;
+    /// Ends a delivery that waits; `Conflict` when it has ended or is on its way.
+    fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError>;
+
     fn audit(&self, caller: &Caller) -> Result<Books, ControlError>;
     /// Loads the configuration again; returns when it is in force or refused.
     fn reload(&self, caller: &Caller) -> Result<ReloadReport, ControlError>;
+}
+
+/// What an order to replay led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReplayOutcome {
+    /// It was a dry run.
+    Preview(ReplayPreview),
+    Job(Box<ReplayAnswer>),
 }
 
 /// Shortest prefix of a delivery id that is looked up.
@@ -85,6 +109,10 @@ pub struct DeliveryFilter {
     pub event_type: Option<String>,
     pub tenant: Option<String>,
     pub event_id: Option<String>,
+    /// Of the last attempt: from and up to, both included.
+    pub status_code: Option<(u16, u16)>,
+    /// Of the last attempt.
+    pub trigger: Option<AttemptTrigger>,
     /// By creation: at or after, and before.
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,

@@ -1,12 +1,16 @@
 //! An engine for tests: fixed answers, one subscription, one delivery, one event, one quarantined line.
 
+mod replays;
+
 use std::sync::Mutex;
 
 use serde_json::value::RawValue;
 
 use super::api::*;
+pub use replays::replay_job;
+
 use super::caller::Caller;
-use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// 2026-03-12T10:00:00Z.
@@ -204,9 +208,9 @@ impl Control for FakeEngine {
         self.subscription(caller, key)
     }
 
-    fn deliveries(&self, _: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    fn deliveries(&self, _: &Caller, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
         self.note(format!("{filter:?}"));
-        Ok(Page { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true })
+        Ok(DeliveryPage { data: vec![delivery()], next_cursor: Some("c2".into()), has_more: true, partial: false })
     }
 
     fn delivery(&self, _: &Caller, id: &str) -> Result<DeliveryDetail, ControlError> {
@@ -258,6 +262,50 @@ impl Control for FakeEngine {
                 }
             })
             .collect())
+    }
+
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError> {
+        self.note(format!("{} {order:?}", caller.name));
+        let rows = self.replay(caller, &ReplayRequest { ids: order.ids.clone(), consent: order.consent })?;
+        Ok(replays::started(order, rows))
+    }
+
+    fn replay_jobs(&self, _: &Caller, _: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
+        Ok(Page { data: vec![replay_job()], next_cursor: None, has_more: false })
+    }
+
+    fn replay_job(&self, _: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        match id {
+            "rpl_1" => Ok(replay_job()),
+            _ => Err(ControlError::NotFound(format!("there is no replay {id}"))),
+        }
+    }
+
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        let job = self.replay_job(caller, id)?;
+        Ok(ReplayJob { status: ReplayStatus::Cancelled, ..job })
+    }
+
+    fn attempt(&self, caller: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError> {
+        let detail = self.delivery(caller, id)?;
+        let attempt = detail.attempt_log.into_iter().find(|attempt| attempt.number == number);
+        let attempt = attempt.ok_or_else(|| ControlError::NotFound(format!("there is no attempt {number}")))?;
+        Ok(AttemptView { delivery_id: DELIVERY.into(), attempt, request: Some(replays::request(detail.url)) })
+    }
+
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, _: BodyOf) -> Result<Vec<u8>, ControlError> {
+        self.attempt(caller, id, number).map(|_| b"{\xff}".to_vec())
+    }
+
+    fn cancel_delivery(&self, _: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
+        match DELIVERY.starts_with(id) {
+            true => Ok(CancelAnswer {
+                result: "success".into(),
+                message: "Delivery cancelled.".into(),
+                id: DELIVERY.into(),
+            }),
+            false => Err(ControlError::NotFound(format!("no delivery has the id {id}"))),
+        }
     }
 
     fn events(&self, _: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use caller::{Caller, Scope};
 pub use changes::{ChangeError, Changed, Changes, NewChange};
-pub use control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+pub use control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 pub use door::{Door, DoorError, DoorSettings, Tokens, may_see_metrics};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};

@@ -70,6 +70,11 @@ impl Context {
         self.engine()?.call("POST", path, body)?.read()
     }
 
+    /// The engine's answer to taking something away.
+    pub fn delete<T: DeserializeOwned>(&mut self, path: &str) -> Result<Answer<T>, CliError> {
+        self.engine()?.call("DELETE", path, b"")?.read()
+    }
+
     /// Prints an answer: the engine's own JSON, or what `render` makes of it.
     pub fn show<T>(&mut self, answer: &Answer<T>, render: impl FnOnce(&T, &View) -> String) -> Result<(), CliError> {
         match self.out.format {

@@ -14,8 +14,13 @@ pub struct Progress {
 impl Progress {
     /// Of something that takes about `whole`.
     pub fn new(out: &Output, whole: Duration) -> Self {
+        Self::of(out, millis(whole))
+    }
+
+    /// Of something that consists of so many parts.
+    pub fn of(out: &Output, parts: u64) -> Self {
         let bar = out.is_watched().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(millis(whole)), ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(Some(parts), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {wide_msg}");
             bar.with_style(style.expect("the template is well-formed").progress_chars("=> "))
         });
@@ -28,6 +33,14 @@ impl Progress {
             Some(bar) => bar.set_message(text.to_owned()),
             None if self.is_told => out.say(text),
             None => {}
+        }
+    }
+
+    /// So many parts are done, and `text` says what is going on.
+    pub fn count(&self, done: u64, text: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(text());
         }
     }
 

@@ -40,7 +40,7 @@ pub use settings::{
     AdminConfig, Config, DeliveryDefaults, LogConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
     TenantConfig,
 };
-pub use values::{NetworkEntry, duration, say_duration};
+pub use values::{NetworkEntry, duration, rate, say_duration};
 pub use webhooks::{
     Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, change, create, merge, rotate, settle, webhooks_file,
 };

@@ -60,7 +60,7 @@ pub(super) fn say_size(bytes: u64) -> String {
 }
 
 /// `50/s`, `1000/h`, `1/250ms`: requests per duration; a unit alone means one of it.
-pub(super) fn rate(text: &str) -> Option<Rate> {
+pub fn rate(text: &str) -> Option<Rate> {
     let (count, per) = text.split_once('/')?;
     let count = count.trim_end().parse::<u32>().ok().filter(|count| *count > 0)?;
     let per = per.trim_start();

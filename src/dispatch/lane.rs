@@ -9,10 +9,14 @@
 //! A lane that has examined everything is *caught up* and fed live; one that has no room, or begins in the past, is
 //! *behind* and reads the log from `next` until the two meet.
 
+mod untake;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use rangemap::RangeSet;
+
+pub use untake::Untaken;
 
 use super::Parked;
 use super::order::{Next, Order, RowKey, Skipped};
@@ -80,6 +84,8 @@ pub struct Lane<T> {
     pub timer: Option<Timestamp>,
     /// Due rows that were read and wait for a worker.
     pub due: VecDeque<Parked>,
+    /// The last turn was a retry's: first attempts have the next, so that neither keeps the other waiting.
+    pub retried: bool,
 }
 
 impl<T> Lane<T> {
@@ -120,6 +126,7 @@ impl<T> Lane<T> {
             reading_due: false,
             timer: None,
             due: VecDeque::new(),
+            retried: false,
         }
     }
 

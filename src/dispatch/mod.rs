@@ -23,7 +23,7 @@ pub use lane::{Lane, Reach};
 pub use order::order_key;
 pub use outcome::{exchange, outcome};
 use scheduler::Ticket;
-pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, interrupted};
+pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, Withdrawal, interrupted};
 
 use crate::model::{Attempt, AttemptTrigger, Event, Mode, Seq, SubId, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryKey, ExceptionRow, Origin, Record, RowNotice};

@@ -307,6 +307,25 @@ impl Order {
         }
     }
 
+    /// Takes out a due row that waits for its turn; `false`: it does not.
+    pub fn take_waiting(&mut self, row: RowKey) -> bool {
+        let turn = self.keys.get(&row).and_then(|key| self.turns.get_mut(key));
+        turn.and_then(|turn| turn.rows.get_mut(&row)).is_some_and(|row| row.due.take().is_some())
+    }
+
+    /// Takes out an event that is held; `false`: it is not.
+    pub fn drop_held(&mut self, seq: Seq) -> bool {
+        for turn in self.turns.values_mut() {
+            if let Some(at) = turn.held.iter().position(|event| event.seq == seq) {
+                let dropped = turn.held.remove(at);
+                self.held -= 1;
+                self.held_bytes -= dropped.map_or(0, |event| event.line.len());
+                return true;
+            }
+        }
+        false
+    }
+
     /// Takes out the due rows that wait for their turn.
     pub fn take_due(&mut self) -> Vec<Parked> {
         let rows = self.turns.values_mut().flat_map(|turn| turn.rows.values_mut());

@@ -14,6 +14,7 @@ use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::replays::Book;
 use super::room::Room;
 use super::target::{Ready, Target, targets, transport, unchanged};
 use super::watch::HouseOrder;
@@ -48,6 +49,8 @@ pub enum EngineError {
     Network(#[from] crate::http::NetworkError),
     #[error(transparent)]
     Webhooks(#[from] super::webhooks::WebhooksError),
+    #[error(transparent)]
+    Replays(#[from] super::replays::RecoverError),
     #[error("{0}")]
     Setup(String),
     #[error("{}", .0.reason)]
@@ -93,6 +96,8 @@ pub(super) struct Shared {
     pub ready: Mutex<Ready>,
     /// The last number given to a replay that is a delivery of its own.
     pub replays: Mutex<u32>,
+    /// Replays of many deliveries.
+    pub jobs: Book,
     /// Held by an audit: retention removes nothing meanwhile.
     pub audits: Arc<RwLock<()>>,
 }
@@ -186,6 +191,7 @@ pub(super) struct Threads {
     pub scheduler: JoinHandle<()>,
     pub catchup: JoinHandle<()>,
     pub house: JoinHandle<()>,
+    pub replays: JoinHandle<()>,
     pub house_orders: Sender<HouseOrder>,
 }
 
@@ -250,6 +256,8 @@ impl Parts {
         let Self { shared, threads, pool, .. } = self;
         let _ = threads.house_orders.send(HouseOrder::Stop);
         let _ = threads.house.join();
+        shared.jobs.stop();
+        let _ = threads.replays.join();
         let _ = shared.intake.send(ToIntake::Stop);
         let _ = threads.intake.join();
         let _ = shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));

@@ -15,6 +15,7 @@ use super::doubt::Doubt;
 use super::intake::{Intake, IntakeStatus, Links};
 use super::messages::{LaneCommand, ToScheduler};
 use super::pool::Pool;
+use super::replays::{self, Book, JobFiles, feed_jobs};
 use super::room::Room;
 use super::running::{Engine, EngineError, Parts, Shared, Threads, lock};
 use super::schedule::{at_home, schedule};
@@ -134,6 +135,9 @@ impl Parts {
         let ages = Arc::new(Mutex::new(SteadyTime::starting(now, now, clock.monotonic())));
         let door = front.door(&config, reader.files.clone(), clock.clone())?;
         let room = Room::new(reader.files.clone(), &config);
+        let job_files = JobFiles::new(reader.files.clone(), &config.state.dir);
+        let jobs = replays::load(&job_files, &reader)?;
+        let jobs = Book::new(job_files, jobs, reader.ledger().lsn);
         let shared = Arc::new(Shared {
             config_path,
             config: RwLock::new(Arc::new(config)),
@@ -159,6 +163,7 @@ impl Parts {
             reloading: Mutex::new(()),
             ready: Mutex::new(wanted),
             replays: Mutex::new(0),
+            jobs,
             audits: Arc::default(),
         });
         // Before the first thread: a port in use must not stop an engine that is already sending.
@@ -266,7 +271,12 @@ impl Parts {
             move || watch::keep_house(&shared, &orders)
         })?;
 
-        let threads = Threads { intake, committer, scheduler, catchup, house, house_orders };
+        let replays = guard.spawn(Who::Replays, {
+            let shared = shared.clone();
+            move || feed_jobs(&shared)
+        })?;
+
+        let threads = Threads { intake, committer, scheduler, catchup, house, replays, house_orders };
         front.desk.open(shared.clone());
         Ok(Self { shared, threads, pool, stops, _watch: watch })
     }

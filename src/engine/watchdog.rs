@@ -25,10 +25,12 @@ pub(super) enum Who {
     Scheduler,
     CatchUp,
     Housekeeping,
+    Replays,
 }
 
 impl Who {
-    const ALL: [Self; 5] = [Self::Intake, Self::Committer, Self::Scheduler, Self::CatchUp, Self::Housekeeping];
+    const ALL: [Self; 6] =
+        [Self::Intake, Self::Committer, Self::Scheduler, Self::CatchUp, Self::Housekeeping, Self::Replays];
 
     /// The thread's name.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Who {
             Self::Scheduler => "scheduler",
             Self::CatchUp => "catch-up",
             Self::Housekeeping => "housekeeping",
+            Self::Replays => "replays",
         }
     }
 }

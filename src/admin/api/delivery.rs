@@ -31,6 +31,18 @@ pub struct Delivery {
     pub duration_ms: Option<u32>,
 }
 
+/// One page of the delivery log, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryPage {
+    pub data: Vec<Delivery>,
+    /// Opaque; give it back as `cursor` to go on. `null` at the end.
+    pub next_cursor: Option<String>,
+    pub has_more: bool,
+    /// The history is long and little of it fits the filter: the page ends before it is full, and `next_cursor` goes on.
+    #[serde(default)]
+    pub partial: bool,
+}
+
 /// One delivery with everything that was tried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeliveryDetail {

@@ -3,10 +3,12 @@
 //! Keys are snake_case except where Umbra's document spells them otherwise (`dateCreated`); instants are RFC 3339 in
 //! UTC with milliseconds; statuses and outcomes are the names of the one list in `model`.
 
+mod attempt;
 mod change;
 mod delivery;
 mod event;
 mod quarantine;
+mod replay;
 mod report;
 mod text;
 mod token;
@@ -15,10 +17,16 @@ mod webhook_change;
 
 use serde::{Deserialize, Serialize};
 
+pub use attempt::{AttemptView, BodyOf, RequestView};
 pub use change::Change;
-pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, ReplayRequest, ReplayRow, Replays};
+pub use delivery::{
+    AttemptDetail, AttemptLine, Delivery, DeliveryDetail, DeliveryPage, Gap, ReplayRequest, ReplayRow, Replays,
+};
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};
+pub use replay::{
+    CancelAnswer, ReplayAnswer, ReplayDirection, ReplayFilter, ReplayJob, ReplayOrder, ReplayPreview, ReplayStatus,
+};
 pub use report::{
     Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
     SubscriptionBooks, TenantBooks, Version,

@@ -1,8 +1,8 @@
-//! `/v1/deliveries` and `/v1/replays`: the delivery log, and sending again.
+//! `/v1/deliveries`: the delivery log, and sending one again.
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
@@ -13,8 +13,8 @@ use super::super::changes::Changed;
 use super::super::control::{ControlError, DeliveryFilter, SHORTEST_PREFIX, SubKey};
 use super::super::extract::{Body, NoParams, Params, malformed, page_request};
 use super::super::problem::{Problem, ProblemKind};
-use super::{Shared, ask, page};
-use crate::model::{DeliveryStatus, Outcome, Timestamp};
+use super::{Shared, ask, with_next};
+use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
 
 /// The filters of the list; `status` and `outcome` take several names, separated by commas.
 #[derive(Deserialize)]
@@ -27,6 +27,8 @@ pub struct ListParams {
     event_type: Option<String>,
     tenant: Option<String>,
     event_id: Option<String>,
+    status_code: Option<String>,
+    trigger: Option<String>,
     since: Option<String>,
     until: Option<String>,
     limit: Option<String>,
@@ -44,11 +46,31 @@ impl ListParams {
             event_type: self.event_type,
             tenant: self.tenant,
             event_id: self.event_id,
+            status_code: self.status_code.as_deref().map(status_code).transpose()?,
+            trigger: self.trigger.as_deref().map(trigger).transpose()?,
             since: instant("since", self.since)?,
             until: instant("until", self.until)?,
             page: page_request(self.limit, self.cursor)?,
         })
     }
+}
+
+/// `503`, or `5xx` for the class.
+fn status_code(text: &str) -> Result<(u16, u16), Problem> {
+    let class =
+        text.strip_suffix("xx").and_then(|digit| digit.parse::<u16>().ok()).filter(|digit| (1..=9).contains(digit));
+    let range = match (class, text.parse::<u16>()) {
+        (Some(class), _) => Some((class * 100, class * 100 + 99)),
+        (None, Ok(code)) if (100..=999).contains(&code) => Some((code, code)),
+        _ => None,
+    };
+    range.ok_or_else(|| malformed(format!("status_code={text} is neither a code such as 503 nor a class such as 5xx")))
+}
+
+fn trigger(text: &str) -> Result<AttemptTrigger, Problem> {
+    let known = [AttemptTrigger::First, AttemptTrigger::Retry, AttemptTrigger::Manual];
+    let found = known.into_iter().find(|trigger| trigger.as_str() == text);
+    found.ok_or_else(|| malformed(format!("trigger={text} is not known; choose of first, retry, manual")))
 }
 
 fn names<T>(
@@ -82,7 +104,8 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let filter = params.0.read()?;
     let found = ask(&shared.control, move |control| control.deliveries(&caller, &filter)).await?;
-    Ok(page(&uri, found))
+    let next = found.next_cursor.clone().filter(|_| found.has_more);
+    Ok(with_next(&uri, next.as_deref(), Json(found).into_response()))
 }
 
 pub async fn show(
@@ -125,21 +148,6 @@ pub async fn replay_one(
         }
         _ => Ok((StatusCode::ACCEPTED, Extension(changed(&answer)), Json(answer))),
     }
-}
-
-/// Always 202: each row says for itself whether its id was accepted.
-pub async fn replay_many(
-    State(shared): State<Shared>,
-    caller: Caller,
-    _: Params<NoParams>,
-    body: Body,
-) -> Result<(StatusCode, Extension<Changed>, Json<Replays>), Problem> {
-    let request: ReplayRequest = body.json()?;
-    if request.ids.is_empty() {
-        return Err(malformed("ids is empty; name at least one delivery"));
-    }
-    let answer = replay(&shared, caller, request).await?;
-    Ok((StatusCode::ACCEPTED, Extension(changed(&answer)), Json(answer)))
 }
 
 /// What the log of changes says of a replay: the deliveries that are sent again.

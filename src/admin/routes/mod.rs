@@ -1,10 +1,12 @@
 //! The table of routes and what all of them share.
 
+mod attempts;
 mod changes;
 mod deliveries;
 mod events;
 mod quarantine;
 mod record;
+mod replays;
 mod stream;
 mod system;
 mod table;
@@ -81,7 +83,14 @@ fn table() -> Table {
         .get("/v1/deliveries", Read, deliveries::list)
         .get("/v1/deliveries/{id}", Read, deliveries::show)
         .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
-        .post("/v1/replays", Replay, deliveries::replay_many)
+        .get("/v1/deliveries/{id}/attempts/{n}", Read, attempts::show)
+        .get("/v1/deliveries/{id}/attempts/{n}/request.body", Read, attempts::request_body)
+        .get("/v1/deliveries/{id}/attempts/{n}/response.body", Read, attempts::response_body)
+        .post("/v1/deliveries/{id}/cancel", Replay, replays::cancel_delivery)
+        .post("/v1/replays", Replay, replays::start)
+        .get("/v1/replays", Replay, replays::list)
+        .get("/v1/replays/{id}", Replay, replays::show)
+        .delete("/v1/replays/{id}", Replay, replays::cancel)
         .get("/v1/events", Read, events::list)
         .post("/v1/events/match", Read, events::match_event)
         .get("/v1/events/{id}", Read, events::show)

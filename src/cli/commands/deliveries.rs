@@ -4,12 +4,12 @@ use clap::Subcommand;
 
 use super::super::client::{query, segment};
 use super::super::context::{Context, View};
-use super::super::error::CliError;
+use super::super::error::{CliError, ExitKind};
 use super::super::human::{ago, ahead, bytes, clean, clock, fine_clock, stamp};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
 use super::super::when::When;
-use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, Page};
+use crate::admin::api::{AttemptDetail, CancelAnswer, Delivery, DeliveryDetail, DeliveryPage};
 use crate::model::{DeliveryStatus, Outcome};
 
 /// Look at deliveries and their attempts
@@ -19,7 +19,8 @@ use crate::model::{DeliveryStatus, Outcome};
     before_help = "Examples:
   spoolhook deliveries list --status failed --since 2h
   spoolhook deliveries list --subscription oms --outcome http_5xx,refused
-  spoolhook deliveries show 0199e3c1        any unique prefix of at least 6 characters"
+  spoolhook deliveries show 0199e3c1        any unique prefix of at least 6 characters
+  spoolhook deliveries cancel 0199e3c1"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -29,9 +30,15 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Deliveries, newest first
-    List(Filter),
+    List(Box<Filter>),
     /// One delivery with every attempt
     Show { id: String },
+    /// End deliveries that wait: they are not sent any more
+    Cancel {
+        /// Delivery ids, or unique prefixes of at least 6 characters
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,6 +57,12 @@ struct Filter {
     event_type: Option<String>,
     #[arg(long)]
     tenant: Option<String>,
+    /// Status code of the last attempt, or its class: 503, 5xx
+    #[arg(long, value_name = "CODE")]
+    status_code: Option<String>,
+    /// What made the last attempt happen: first, retry, manual
+    #[arg(long)]
+    trigger: Option<String>,
     /// Only of this event
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
@@ -70,10 +83,13 @@ struct Filter {
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     match args.action {
         Action::List(filter) => {
-            let answer = context.get::<Page<Delivery>>(&path(filter, &context.view()))?;
+            let answer = context.get::<DeliveryPage>(&path(*filter, &context.view()))?;
             context.show_list(&answer, "data", |page, view| list(&page.data, view))?;
             match &answer.value.next_cursor {
                 Some(cursor) if answer.value.has_more && context.out.is_human() => {
+                    if answer.value.partial {
+                        context.out.say("the history is long and little of it fits; there may be more further back");
+                    }
                     context.out.say(&format!("more: the same command with --cursor {cursor}"));
                 }
                 _ => {}
@@ -84,7 +100,24 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
             let answer = context.get::<DeliveryDetail>(&format!("/v1/deliveries/{}", segment(&id)))?;
             context.show(&answer, show)
         }
+        Action::Cancel { ids } => cancel(&ids, context),
     }
+}
+
+/// Cancels one by one; what one id leads to does not change another's.
+fn cancel(ids: &[String], context: &mut Context) -> Result<(), CliError> {
+    let mut refused = None;
+    for id in ids {
+        match context.post::<CancelAnswer>(&format!("/v1/deliveries/{}/cancel", segment(id)), b"") {
+            Ok(answer) => context.show(&answer, |answer, _| format!("cancelled  {}\n", clean(&answer.id)))?,
+            Err(error) if error.kind == ExitKind::No => {
+                context.out.fault(&CliError::new(ExitKind::No, format!("{id}: {}", error.message)));
+                refused = Some(CliError::silent(ExitKind::No));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    refused.map_or(Ok(()), Err)
 }
 
 fn path(filter: Filter, view: &View) -> String {
@@ -98,6 +131,8 @@ fn path(filter: Filter, view: &View) -> String {
             ("type", filter.event_type),
             ("tenant", filter.tenant),
             ("event_id", filter.event_id),
+            ("status_code", filter.status_code),
+            ("trigger", filter.trigger),
             ("since", instant(filter.since)),
             ("until", instant(filter.until)),
             ("limit", Some(filter.limit.to_string())),

@@ -13,6 +13,7 @@ mod listen;
 mod quarantine;
 mod reload;
 mod replay;
+mod replay_jobs;
 mod run;
 mod send;
 mod sign;

@@ -5,6 +5,7 @@ mod facts;
 mod judging;
 mod ready;
 mod starting;
+mod withdrawing;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use crew::{CrewSize, Ticket};
 pub use facts::interrupted;
 use ready::Ready;
 use starting::Turn;
+pub use withdrawing::Withdrawal;
 
 use super::lane::{Lane, Reach};
 use super::order::Decided;

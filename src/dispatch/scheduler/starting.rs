@@ -46,7 +46,14 @@ impl<T> Scheduler<T> {
                 set_timer(&mut self.timers, lane, sub, due);
             }
         }
-        let kind = if lane.due.is_empty() { Kind::First } else { Kind::Retry };
+        let mut kind = if lane.due.is_empty() { Kind::First } else { Kind::Retry };
+        if kind == Kind::Retry
+            && lane.retried
+            && lane.may_start()
+            && lane.pace.admit(Kind::First, now) == Admission::Run
+        {
+            kind = Kind::First;
+        }
         if kind == Kind::First && !lane.may_start() {
             return Turn::Over;
         }
@@ -62,6 +69,7 @@ impl<T> Scheduler<T> {
         if !self.crew.has_room_for(standing) {
             return Turn::Stalled(standing);
         }
+        lane.retried = kind == Kind::Retry;
         match kind {
             Kind::Retry => self.start_due(sub, standing, now),
             Kind::First => self.start_first(sub, standing, now),

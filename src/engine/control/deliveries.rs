@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::sight::Sight;
 use super::{internal, observer::status_after, subscriptions};
-use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, Page};
+use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, DeliveryPage};
 use crate::admin::{Caller, ControlError, DeliveryFilter};
 use crate::engine::running::{Shared, lock};
 use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
@@ -87,6 +87,12 @@ impl<'a> Sieve<'a> {
             && self.filter.until.is_none_or(|until| facts.seen < until)
     }
 
+    fn takes_attempt(&self, last: Option<&Attempt>) -> bool {
+        let code = last.and_then(|attempt| attempt.exchange.status_code);
+        self.filter.status_code.is_none_or(|(from, upto)| code.is_some_and(|code| (from..=upto).contains(&code)))
+            && self.filter.trigger.is_none_or(|trigger| last.is_some_and(|attempt| attempt.trigger == trigger))
+    }
+
     fn takes(&self, delivery: &Delivery) -> bool {
         let filter = self.filter;
         (filter.status.is_empty() || filter.status.contains(&delivery.status))
@@ -94,6 +100,9 @@ impl<'a> Sieve<'a> {
             && filter.tenant.as_ref().is_none_or(|tenant| *tenant == delivery.tenant)
     }
 }
+
+/// Records of the history looked at for one page: what a filter hardly ever takes is found page by page.
+const RECORDS_MAX: usize = 20_000;
 
 /// Cursors are the record number to go on below.
 fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
@@ -107,7 +116,7 @@ fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
 }
 
 /// What a record tells of one delivery: whose, an attempt if one was made, and how it stood then.
-fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, DeliveryStatus)> {
+pub(super) fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, DeliveryStatus)> {
     match record {
         Record::Attempted { key, facts, attempt, verdict, .. } => {
             Some((key, facts, Some(attempt), status_after(verdict)))
@@ -117,7 +126,7 @@ fn told(record: Record) -> Option<(DeliveryKey, DeliveryFacts, Option<Attempt>, 
     }
 }
 
-pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
     let sieve = Sieve::new(shared, caller, filter)?;
     let before = parse_cursor(filter.page.cursor.as_deref())?;
     let limit = usize::from(filter.page.limit);
@@ -128,7 +137,14 @@ pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result
     let mut ended = HashSet::new();
     let view = &shared.state.view;
     let mut sent_again = HashSet::new();
+    let mut looked_at = 0;
+    let mut stopped_at = None;
     let scanned = shared.state.history(before, |lsn, record| {
+        looked_at += 1;
+        if looked_at > RECORDS_MAX {
+            stopped_at = Some(lsn + 1);
+            return ControlFlow::Break(());
+        }
         if let Record::Retriggered { key, .. } = &record {
             sent_again.insert(*key);
         }
@@ -157,7 +173,7 @@ pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result
         }
         let found = Found { key, facts, attempts: attempt.into_iter().collect(), settled, row };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
-        if sieve.takes(&row) {
+        if sieve.takes(&row) && sieve.takes_attempt(found.attempts.last()) {
             if data.len() >= limit {
                 return ControlFlow::Break(());
             }
@@ -171,13 +187,18 @@ pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result
         return Err(error);
     }
     let full = data.len() >= limit;
-    Ok(Page { data, next_cursor: next.filter(|_| full), has_more: full })
+    if let Some(lsn) = stopped_at.filter(|_| !full) {
+        return Ok(DeliveryPage { data, next_cursor: Some(format!("r{lsn}")), has_more: true, partial: true });
+    }
+    Ok(DeliveryPage { data, next_cursor: next.filter(|_| full), has_more: full, partial: false })
 }
 
 /// Deliveries that wait in the log without an attempt, and at-most-once ones on their way.
 fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Delivery>, ControlError> {
     let wanted = &sieve.filter.status;
-    if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || !sieve.filter.outcome.is_empty() {
+    let is_of_attempt =
+        !sieve.filter.outcome.is_empty() || sieve.filter.status_code.is_some() || sieve.filter.trigger.is_some();
+    if !(wanted.is_empty() || wanted.contains(&DeliveryStatus::Pending)) || is_of_attempt {
         return Ok(Vec::new());
     }
     let mut data = Vec::new();
@@ -216,6 +237,9 @@ fn waiting(
     Ok(found)
 }
 
+/// Characters of a whole id.
+const WHOLE_ID: usize = 36;
+
 /// Waiting deliveries of each lane among which one is looked for by its id.
 const LOOKED_THROUGH: usize = 4096;
 
@@ -235,6 +259,13 @@ pub(super) fn find(shared: &Shared, caller: &Caller, prefix: &str) -> Result<Fou
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
             }
+        }
+        // Nothing else has a whole id, and nothing about it is older than its first attempt.
+        let is_first = |attempt: &Attempt| attempt.number == 1;
+        let is_complete =
+            wanted.len() == WHOLE_ID && found.as_ref().is_some_and(|found| found.attempts.last().is_some_and(is_first));
+        if is_complete {
+            return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     });
@@ -267,7 +298,7 @@ pub(super) fn find(shared: &Shared, caller: &Caller, prefix: &str) -> Result<Fou
 }
 
 /// A delivery whose attempts are older than the history, but which still has a row.
-fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError> {
+pub(super) fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, ControlError> {
     let Ok(id) = uuid::Uuid::parse_str(id) else { return Ok(None) };
     let Some(key) = shared.state.view.find(id.as_bytes()).map_err(internal)? else { return Ok(None) };
     let row = shared.state.view.exception(key).map_err(internal)?;
@@ -284,7 +315,7 @@ pub(super) fn status_at(end: End) -> DeliveryStatus {
     }
 }
 
-pub(super) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {
+pub(in crate::engine) fn subscription_of(shared: &Shared, sub: SubId) -> Result<Arc<Subscription>, ControlError> {
     let configured = lock(&shared.routing).subscriptions.clone();
     configured.get(&sub).cloned().ok_or_else(|| {
         let ledger = shared.state.ledger();

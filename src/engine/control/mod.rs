@@ -1,11 +1,15 @@
 //! What the control plane asks, answered from the state, the log and the scheduler. One file per kind of question.
 
+mod attempts;
+mod cancel;
 mod deliveries;
 mod events;
 mod observer;
 mod quarantine;
 mod reload;
 mod replay;
+mod replay_ids;
+mod replays;
 mod sight;
 mod status;
 mod subscriptions;
@@ -13,18 +17,21 @@ mod webhooks;
 
 use std::sync::Arc;
 
+pub(super) use deliveries::subscription_of;
 pub(super) use observer::observer;
 pub(super) use reload::reload;
+pub(super) use replay::{again, delivered, new_delivery, replay_key};
 pub(super) use webhooks::end_overlaps;
 
 use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
+use crate::admin::api::{AttemptView, BodyOf, ReplayJob, ReplayOrder};
 use crate::admin::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
+    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -83,7 +90,7 @@ impl Control for Panel {
         subscriptions::resume(&*self.engine()?, caller, key)
     }
 
-    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<Page<Delivery>, ControlError> {
+    fn deliveries(&self, caller: &Caller, filter: &DeliveryFilter) -> Result<DeliveryPage, ControlError> {
         deliveries::list(&*self.engine()?, caller, filter)
     }
 
@@ -126,6 +133,34 @@ impl Control for Panel {
     fn quarantine_drop(&self, caller: &Caller, id: &str) -> Result<QuarantineAnswer, ControlError> {
         caller.needs_all_tenants(QUARANTINE)?;
         quarantine::discard(&*self.engine()?, id)
+    }
+
+    fn start_replay(&self, caller: &Caller, order: &ReplayOrder) -> Result<ReplayOutcome, ControlError> {
+        replays::start(&*self.engine()?, caller, order)
+    }
+
+    fn replay_jobs(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
+        Ok(replays::list(&*self.engine()?, caller, page))
+    }
+
+    fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        replays::show(&*self.engine()?, caller, id)
+    }
+
+    fn cancel_replay(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {
+        replays::cancel(&*self.engine()?, caller, id)
+    }
+
+    fn attempt(&self, caller: &Caller, id: &str, number: u32) -> Result<AttemptView, ControlError> {
+        attempts::show(&*self.engine()?, caller, id, number)
+    }
+
+    fn attempt_body(&self, caller: &Caller, id: &str, number: u32, of: BodyOf) -> Result<Vec<u8>, ControlError> {
+        attempts::body(&*self.engine()?, caller, id, number, of)
+    }
+
+    fn cancel_delivery(&self, caller: &Caller, id: &str) -> Result<CancelAnswer, ControlError> {
+        cancel::cancel(&*self.engine()?, caller, id)
     }
 
     fn audit(&self, caller: &Caller) -> Result<Books, ControlError> {

@@ -11,6 +11,7 @@ use crate::store::{Record, Verdict};
 /// Looks at durable records. Nothing is built when nobody watches.
 pub fn observer(shared: Arc<Shared>) -> Observer {
     Box::new(move |records| {
+        shared.jobs.observe(records, || shared.state.ledger().lsn);
         let watched = shared.live.is_watched();
         for record in records {
             match record {

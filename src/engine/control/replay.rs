@@ -3,12 +3,12 @@
 //! An at-least-once delivery goes back to pending under its own id. An at-most-once one is never sent twice under one id:
 //! with the caller's consent a new delivery is made that names the old one.
 
-use super::deliveries::{Found, find, subscription_of};
+use super::deliveries::{find, subscription_of};
 use crate::admin::api::ReplayRow;
 use crate::admin::{Caller, ControlError};
 use crate::engine::messages::Then;
 use crate::engine::running::{Shared, lock};
-use crate::model::{DeliveryStatus, Mode, Subscription, delivery_id};
+use crate::model::{DeliveryStatus, Mode, Subscription, Timestamp, delivery_id};
 use crate::store::{DeliveryFacts, DeliveryKey, ExceptionRow, ExceptionStatus, Record};
 
 fn refused(id: &str, reason: &str, message: impl Into<String>) -> ReplayRow {
@@ -50,7 +50,7 @@ fn attempt(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> Result<
         return Ok(refused(id, "consent_required", message));
     }
     let now = shared.schedule_now();
-    let key = if at_most_once { replay_key(shared, &found) } else { found.key };
+    let key = if at_most_once { replay_key(shared, found.key) } else { found.key };
     // From here to the commit the scheduler keeps its hands off this delivery.
     if !shared.ask(move |scheduler| scheduler.reserve(key)).unwrap_or(false) {
         return Ok(refused(id, "in_flight", "it is on its way at this moment; look again when that attempt has ended"));
@@ -60,14 +60,16 @@ fn attempt(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> Result<
         super::internal(error)
     })?;
     let record = if at_most_once {
-        Record::Replayed { key, row: new_delivery(&found, &subscription, key, now), at: now }
+        Record::Replayed { key, row: new_delivery(&found.facts, &subscription, key, now), at: now }
     } else {
         let was = row.as_ref().map_or(ExceptionStatus::Delivered, |row| row.status);
         if row.is_none() && found.status() != DeliveryStatus::Delivered {
             shared.ask(move |scheduler| scheduler.release(key));
             return Ok(refused(id, "in_flight", "its state is changing at this moment; look again"));
         }
-        Record::Retriggered { key, row: again(&found, row, now), was, at: now }
+        let attempts = found.attempts.last().map_or(0, |attempt| attempt.number);
+        let row = row.unwrap_or_else(|| delivered(&found.facts, attempts, now));
+        Record::Retriggered { key, row: again(row, now), was, at: now }
     };
     let delivery = match &record {
         Record::Replayed { row, .. } | Record::Retriggered { row, .. } => row.facts.delivery,
@@ -83,23 +85,25 @@ fn attempt(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> Result<
     })
 }
 
-fn replay_key(shared: &Shared, found: &Found) -> DeliveryKey {
+/// The key of a delivery made anew from that of `key`.
+pub(in crate::engine) fn replay_key(shared: &Shared, key: DeliveryKey) -> DeliveryKey {
     // Never the same number twice; seconds since 1970, so that this holds after the state was lost, too.
     let mut last = lock(&shared.replays);
     let seconds = u32::try_from(shared.clock.now().as_secs()).unwrap_or(u32::MAX);
     let known = shared.state.ledger().last_replay.max(*last);
     *last = seconds.max(known.saturating_add(1));
-    DeliveryKey { replay: *last, ..found.key }
+    DeliveryKey { replay: *last, ..key }
 }
 
-fn new_delivery(
-    found: &Found,
+/// The row of a delivery that repeats the one of which `facts` speak.
+pub(in crate::engine) fn new_delivery(
+    facts: &DeliveryFacts,
     subscription: &Subscription,
     key: DeliveryKey,
-    now: crate::model::Timestamp,
+    now: Timestamp,
 ) -> ExceptionRow {
-    let id = delivery_id(found.facts.position, subscription.tenant(), &subscription.name, key.replay);
-    let mut facts = found.facts.clone();
+    let id = delivery_id(facts.position, subscription.tenant(), &subscription.name, key.replay);
+    let mut facts = facts.clone();
     let replay_of = Some(facts.delivery);
     facts.delivery = id.0.into_bytes();
     facts.order = None;
@@ -115,18 +119,22 @@ fn new_delivery(
     }
 }
 
-fn again(found: &Found, row: Option<ExceptionRow>, now: crate::model::Timestamp) -> ExceptionRow {
-    let attempts = found.attempts.last().map_or(0, |attempt| attempt.number);
-    let row = row.unwrap_or_else(|| ExceptionRow {
+/// The row of a delivery that had none and had made so many attempts.
+pub(in crate::engine) fn delivered(facts: &DeliveryFacts, attempts: u32, now: Timestamp) -> ExceptionRow {
+    ExceptionRow {
         status: ExceptionStatus::Delivered,
-        facts: found.facts.clone(),
+        facts: facts.clone(),
         due: now,
         attempts,
         base: attempts,
         last: None,
         replay_of: None,
         updated: now,
-    });
+    }
+}
+
+/// The row of a delivery that is sent again under its own id.
+pub(in crate::engine) fn again(row: ExceptionRow, now: Timestamp) -> ExceptionRow {
     // What is asked for by hand goes at once and holds nothing up.
     let facts = DeliveryFacts { order: None, ..row.facts.clone() };
     ExceptionRow { status: ExceptionStatus::Parked, facts, due: now, base: row.attempts, updated: now, ..row }

@@ -1,0 +1,74 @@
+//! `/v1/replays`: sending many deliveries again, and `/v1/deliveries/{id}/cancel`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+
+use super::super::api::{CancelAnswer, ReplayJob, ReplayOrder};
+use super::super::caller::Caller;
+use super::super::control::{ControlError, ReplayOutcome, SHORTEST_PREFIX};
+use super::super::extract::{Body, NoParams, PageParams, Params, malformed};
+use super::super::problem::Problem;
+use super::{Shared, ask, page};
+
+/// 202 with the job; of ids, each row says for itself whether it was accepted. 200 with what it would be in a dry run.
+pub async fn start(
+    State(shared): State<Shared>,
+    caller: Caller,
+    _: Params<NoParams>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let order: ReplayOrder = body.json()?;
+    if order.ids.is_empty() && !order.has_filter() {
+        return Err(malformed("it names nothing to replay; give ids, or a filter such as subscription or status"));
+    }
+    if let Some(short) = order.ids.iter().find(|id| id.len() < SHORTEST_PREFIX) {
+        let message = format!("\"{short}\" is too short; give at least {SHORTEST_PREFIX} characters of an id");
+        return Err(ControlError::Invalid(message).into());
+    }
+    Ok(match ask(&shared.control, move |control| control.start_replay(&caller, &order)).await? {
+        ReplayOutcome::Preview(preview) => Json(preview).into_response(),
+        ReplayOutcome::Job(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
+    })
+}
+
+pub async fn list(
+    State(shared): State<Shared>,
+    caller: Caller,
+    uri: Uri,
+    params: Params<PageParams>,
+) -> Result<Response, Problem> {
+    let request = params.0.read()?;
+    Ok(page(&uri, ask(&shared.control, move |control| control.replay_jobs(&caller, &request)).await?))
+}
+
+pub async fn show(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: Params<NoParams>,
+) -> Result<Json<ReplayJob>, Problem> {
+    Ok(Json(ask(&shared.control, move |control| control.replay_job(&caller, &id)).await?))
+}
+
+pub async fn cancel(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: Params<NoParams>,
+) -> Result<Json<ReplayJob>, Problem> {
+    Ok(Json(ask(&shared.control, move |control| control.cancel_replay(&caller, &id)).await?))
+}
+
+pub async fn cancel_delivery(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: Params<NoParams>,
+) -> Result<Json<CancelAnswer>, Problem> {
+    if id.len() < SHORTEST_PREFIX {
+        return Err(malformed(format!("\"{id}\" is too short; give at least {SHORTEST_PREFIX} characters of an id")));
+    }
+    Ok(Json(ask(&shared.control, move |control| control.cancel_delivery(&caller, &id)).await?))
+}
