@@ -7,6 +7,8 @@ use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
+use super::caller::Caller;
+use super::poll::{LostEvents, PollRequest};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
@@ -29,9 +31,9 @@ pub trait Control: Send + Sync {
     /// One row per id, in order; what one id leads to does not change another's.
     fn replay(&self, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError>;
 
-    /// Log order from `cursor` (the oldest retained event without one). A page may be shorter than `limit` when its
-    /// payloads are large. A cursor older than retention is `CursorExpired`.
-    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError>;
+    /// Log order, without gaps. A page may be shorter than `limit`, and empty, though there is more: its cursor goes on.
+    /// Where events are no longer kept it is `CursorExpired`.
+    fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError>;
     fn event(&self, id: &str) -> Result<EventDetail, ControlError>;
     /// Judges one line as the reader would, without taking it in. A line that is not an event is `Invalid`.
     fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError>;
@@ -115,8 +117,11 @@ pub enum ControlError {
     /// The request is understood and cannot be met as it stands.
     #[error("{0}")]
     Invalid(String),
-    #[error("this cursor is older than the oldest event kept; go on from {oldest_cursor}, events before it are lost")]
-    CursorExpired { oldest_cursor: String },
+    /// The request cannot be read as what it claims to be.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("{0}")]
+    CursorExpired(Box<LostEvents>),
     /// The engine has stopped or is stopping.
     #[error("{0}")]
     Unavailable(String),

@@ -113,13 +113,22 @@ impl From<ControlError> for Problem {
             ControlError::Ambiguous(_) => ProblemKind::Ambiguous,
             ControlError::Conflict(_) => ProblemKind::Conflict,
             ControlError::Invalid(_) => ProblemKind::Validation,
-            ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
+            ControlError::Malformed(_) => ProblemKind::Malformed,
+            ControlError::CursorExpired(_) => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,
             ControlError::Internal(_) => ProblemKind::Internal,
         };
         let problem = Self::new(kind, error.to_string());
         match error {
-            ControlError::CursorExpired { oldest_cursor } => problem.with("oldest_cursor", oldest_cursor.into()),
+            ControlError::CursorExpired(lost) => {
+                let before = lost.lost_before.map_or(Value::Null, |at| at.to_string().into());
+                let problem = problem.with("oldest_cursor", lost.oldest_cursor.into()).with("lost_before", before);
+                let range = |(first, last)| json!({"first_seq": first, "last_seq": last, "count": last - first + 1});
+                match lost.range {
+                    Some(lost) => problem.with("lost", range(lost)),
+                    None => problem,
+                }
+            }
             _ => problem,
         }
     }
@@ -128,16 +137,24 @@ impl From<ControlError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::LostEvents;
+    use crate::model::Timestamp;
 
     #[test]
     fn a_problem_speaks_rfc_9457_and_umbra() {
-        let problem = Problem::from(ControlError::CursorExpired { oldest_cursor: "c9".into() });
+        let problem = Problem::from(ControlError::CursorExpired(Box::new(LostEvents {
+            oldest_cursor: "c9".into(),
+            lost_before: Some(Timestamp(0)),
+            range: Some((3, 7)),
+        })));
         let body = problem.to_json();
         assert_eq!(body["type"], "urn:spoolhook:problem:cursor-expired");
         assert_eq!(body["status"], 410);
         assert_eq!(body["result"], "error");
         assert_eq!(body["message"], body["detail"]);
         assert_eq!(body["oldest_cursor"], "c9");
+        assert_eq!(body["lost_before"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(body["lost"]["count"], 5);
         let response = problem.into_response();
         assert_eq!(response.status(), 410);
         assert_eq!(response.headers()["content-type"], "application/problem+json");

@@ -14,6 +14,7 @@ mod faults;
 mod layers;
 mod order;
 mod peers;
+mod poll;
 mod reload;
 mod support;
 mod usage;

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod events;
+mod poll;
 mod quarantine;
 mod stream;
 mod system;
@@ -36,12 +37,14 @@ pub(super) struct Shared {
     live: LiveHub,
     stopped: watch::Receiver<bool>,
     stream_seats: Arc<Semaphore>,
+    poll_seats: Arc<Semaphore>,
 }
 
 /// Every route: for the unix socket.
 pub(super) fn whole(control: Arc<dyn Control>, live: LiveHub, stopped: watch::Receiver<bool>) -> Router {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
-    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats };
+    let poll_seats = Arc::new(Semaphore::new(poll::WAITING_MAX));
+    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, poll_seats };
     let (api, _) = table().into_parts();
     finish(api.with_state(shared).layer(Extension(Caller::socket())).merge(health(control)))
 }
@@ -62,7 +65,7 @@ fn table() -> Table {
         .get("/v1/deliveries/{id}", Read, deliveries::show)
         .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
         .post("/v1/replays", Replay, deliveries::replay_many)
-        .get("/v1/events", Read, events::list)
+        .get("/v1/events", Read, poll::poll)
         .post("/v1/events/match", Read, events::match_event)
         .get("/v1/events/{id}", Read, events::show)
         .get("/v1/stream", Read, stream::stream)

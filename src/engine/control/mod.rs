@@ -3,6 +3,7 @@
 mod deliveries;
 mod events;
 mod observer;
+mod poll;
 mod quarantine;
 mod reload;
 mod replay;
@@ -21,7 +22,7 @@ use crate::admin::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -90,8 +91,8 @@ impl Control for Panel {
         Ok(request.ids.iter().map(|id| replay::one(&shared, id, request.consent)).collect())
     }
 
-    fn events(&self, page: &PageRequest) -> Result<EventPage, ControlError> {
-        events::list(&*self.engine()?, page)
+    fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError> {
+        poll::poll(&*self.engine()?, caller, request)
     }
 
     fn event(&self, id: &str) -> Result<EventDetail, ControlError> {

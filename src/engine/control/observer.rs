@@ -12,6 +12,8 @@ use crate::store::{Record, Verdict};
 pub fn observer(shared: Arc<Shared>) -> Observer {
     Box::new(move |records| {
         let watched = shared.live.is_watched();
+        let taken = records.iter().any(|record| matches!(record, Record::Taken { .. }));
+        shared.live.moved(taken, !records.is_empty());
         for record in records {
             match record {
                 Record::Attempted { .. } => tell(&shared, record, watched),
