@@ -3,12 +3,15 @@
 
 use thiserror::Error;
 
+use super::accept::AcceptRequest;
+use super::api::Accepted;
 use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
 use super::caller::Caller;
 use super::poll::{LostEvents, PollRequest};
+use super::problem::Problem;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
@@ -34,6 +37,8 @@ pub trait Control: Send + Sync {
     /// Log order, without gaps. A page may be shorter than `limit`, and empty, though there is more: its cursor goes on.
     /// Where events are no longer kept it is `CursorExpired`.
     fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError>;
+    /// Writes events into the spool; durable on return. All of them, or none.
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError>;
     fn event(&self, id: &str) -> Result<EventDetail, ControlError>;
     /// Judges one line as the reader would, without taking it in. A line that is not an event is `Invalid`.
     fn match_event(&self, line: &[u8]) -> Result<MatchReport, ControlError>;
@@ -127,6 +132,9 @@ pub enum ControlError {
     Unavailable(String),
     #[error("{0}")]
     Internal(String),
+    /// A refusal that says more than a sentence.
+    #[error("{}", .0.detail)]
+    Told(Box<Problem>),
 }
 
 impl std::fmt::Display for SubKey {

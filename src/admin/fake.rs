@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use serde_json::value::RawValue;
 
+use super::accept::AcceptRequest;
 use super::api::*;
 use super::caller::Caller;
 use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
@@ -274,6 +275,12 @@ impl Control for FakeEngine {
             return Ok(EventPage { data: Vec::new(), next_cursor: "e8".into(), has_more: false });
         }
         Ok(EventPage { data: vec![event_record()], next_cursor: "e8".into(), has_more: false })
+    }
+
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError> {
+        self.note(format!("accept {} {request:?}", caller.name));
+        let events = vec![AcceptedEvent { id: "evt_1".into() }];
+        Ok(Accepted { result: "success".into(), message: "accepted".into(), accepted: 1, events })
     }
 
     fn event(&self, id: &str) -> Result<EventDetail, ControlError> {

@@ -4,6 +4,7 @@
 //! It decides nothing: every answer comes from a [`Control`], which the engine implements. The shapes on the wire are
 //! in [`api`]; the command line reads the same types back.
 
+mod accept;
 pub mod api;
 mod caller;
 mod control;
@@ -21,6 +22,7 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use accept::AcceptRequest;
 pub use caller::{Caller, Scope};
 pub use control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 pub use listener::AdminError;

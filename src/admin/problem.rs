@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Conflict,
     CursorExpired,
     TooLarge,
+    Backpressure,
+    NoSpace,
     Validation,
     Internal,
     Unavailable,
@@ -43,6 +45,8 @@ impl ProblemKind {
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Not in this state"),
             Self::CursorExpired => (StatusCode::GONE, "cursor-expired", "The cursor is too old"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::Backpressure => (StatusCode::TOO_MANY_REQUESTS, "backpressure", "Producers are asked to wait"),
+            Self::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, "no-space", "The disk has no room"),
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The engine does not answer now"),
@@ -51,7 +55,7 @@ impl ProblemKind {
 }
 
 /// One error answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// What, where and what to do.
@@ -99,8 +103,13 @@ impl IntoResponse for Problem {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        let retry_after = match self.kind {
+            ProblemKind::Unavailable | ProblemKind::Backpressure => Some("5"),
+            ProblemKind::NoSpace => Some("30"),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(seconds));
         }
         response
     }
@@ -117,6 +126,7 @@ impl From<ControlError> for Problem {
             ControlError::CursorExpired(_) => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,
             ControlError::Internal(_) => ProblemKind::Internal,
+            ControlError::Told(problem) => problem.kind,
         };
         let problem = Self::new(kind, error.to_string());
         match error {
@@ -129,6 +139,7 @@ impl From<ControlError> for Problem {
                     None => problem,
                 }
             }
+            ControlError::Told(told) => *told,
             _ => problem,
         }
     }

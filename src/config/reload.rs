@@ -78,6 +78,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     note(old.state != new.state, "state.dir", true);
     note(old.admin.listen != new.admin.listen, "admin.listen", true);
     note(old.admin.socket != new.admin.socket, "admin.socket", true);
+    note(old.admin.accept_events != new.admin.accept_events, "admin.accept_events", false);
     note(old.admin.token_file != new.admin.token_file, "admin.token_file", true);
     note(old.delivery.workers != new.delivery.workers, "delivery.workers", true);
     note(old.delivery.history != new.delivery.history, "delivery.history", false);

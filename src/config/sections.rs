@@ -86,8 +86,9 @@ pub(super) fn admin(mut table: Table<'_>, state: &StateConfig, report: &mut Repo
         }
         Some(path)
     });
+    let accept_events = table.take("accept_events").and_then(|field| field.boolean(report)).unwrap_or(true);
     table.finish(report);
-    AdminConfig { listen, socket, token_file }
+    AdminConfig { listen, socket, token_file, accept_events }
 }
 
 fn socket(table: &mut Table<'_>, state: &StateConfig, report: &mut Report<'_>) -> PathBuf {

@@ -79,6 +79,8 @@ pub struct AdminConfig {
     pub socket: PathBuf,
     /// Holds the bootstrap admin token. It was readable when the configuration was loaded.
     pub token_file: Option<PathBuf>,
+    /// Whether `POST /v1/events` writes into the spool.
+    pub accept_events: bool,
 }
 
 /// `[delivery]`: what a subscription gets that says nothing itself, and the size of the pool.

@@ -15,6 +15,7 @@ mod layers;
 mod order;
 mod peers;
 mod poll;
+mod produce;
 mod reload;
 mod support;
 mod usage;

@@ -3,6 +3,7 @@
 //! Keys are snake_case except where Umbra's document spells them otherwise (`dateCreated`); instants are RFC 3339 in
 //! UTC with milliseconds; statuses and outcomes are the names of the one list in `model`.
 
+mod accept;
 mod delivery;
 mod event;
 mod quarantine;
@@ -12,6 +13,7 @@ mod webhook;
 
 use serde::{Deserialize, Serialize};
 
+pub use accept::{Accepted, AcceptedEvent, LineFault};
 pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, ReplayRequest, ReplayRow, Replays};
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};

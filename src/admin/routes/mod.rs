@@ -1,5 +1,6 @@
 //! The table of routes and what all of them share.
 
+mod accept;
 mod deliveries;
 mod events;
 mod poll;
@@ -66,6 +67,7 @@ fn table() -> Table {
         .post("/v1/deliveries/{id}/replay", Replay, deliveries::replay_one)
         .post("/v1/replays", Replay, deliveries::replay_many)
         .get("/v1/events", Read, poll::poll)
+        .post("/v1/events", Admin, accept::accept)
         .post("/v1/events/match", Read, events::match_event)
         .get("/v1/events/{id}", Read, events::show)
         .get("/v1/stream", Read, stream::stream)

@@ -65,8 +65,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     ));
     let stream = SocketClient::new(home.path().join("state/spoolhook.sock")).stream("/v1/stream")?;
     let told = tell(&follow(stream), &signals, &args, context, |number| {
-        let line = format!("{}\n", SAMPLES[number % SAMPLES.len()]);
-        producer::write(&spool, &format!("demo-{number:06}"), &line, false).map(drop)
+        producer::write(&spool, &format!("demo-{number:06}"), SAMPLES[number % SAMPLES.len()], false).map(drop)
     });
     let stopped = engine.stop(&signals);
     drop(receiver);

@@ -1,5 +1,6 @@
 //! What the control plane asks, answered from the state, the log and the scheduler. One file per kind of question.
 
+mod accept;
 mod deliveries;
 mod events;
 mod observer;
@@ -19,10 +20,10 @@ use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
 use crate::admin::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    Accepted, Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
+    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, SubKey};
+use crate::admin::{AcceptRequest, Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -93,6 +94,12 @@ impl Control for Panel {
 
     fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError> {
         poll::poll(&*self.engine()?, caller, request)
+    }
+
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError> {
+        let shared = self.engine()?;
+        let receipts = self.desk.receipts().ok_or_else(|| unavailable("the engine starts"))?;
+        accept::accept(&shared, &receipts, caller, request)
     }
 
     fn event(&self, id: &str) -> Result<EventDetail, ControlError> {

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -37,10 +37,6 @@ pub struct Api(PathBuf);
 impl Api {
     pub fn of(scenario: &Scenario) -> Self {
         Self(scenario.path("state/spoolhook.sock"))
-    }
-
-    pub fn socket(&self) -> &Path {
-        &self.0
     }
 
     pub fn get(&self, path: &str) -> Answer {

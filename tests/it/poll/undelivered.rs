@@ -13,7 +13,7 @@ use crate::support::{HEAD, Scenario, Sink, wait_until};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fails every delivery whose event's number is divisible by ten, as long as it says so.
-fn sink() -> (Sink, Arc<AtomicU16>) {
+pub fn sink() -> (Sink, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(500));
     let answer = status.clone();
     let sink = Sink::start(move |_, id, _| {
@@ -23,7 +23,7 @@ fn sink() -> (Sink, Arc<AtomicU16>) {
     (sink, status)
 }
 
-fn config(sink: &Sink, more: &str) -> String {
+pub fn config(sink: &Sink, more: &str) -> String {
     format!(
         r#"{HEAD}
 [dialect.plain]
@@ -40,7 +40,7 @@ events = ["order.*"]
     )
 }
 
-fn write(scenario: &Scenario, numbers: std::ops::Range<u32>) {
+pub fn write(scenario: &Scenario, numbers: std::ops::Range<u32>) {
     let lines: String = numbers
         .map(|n| {
             let kind = if n % 2 == 0 { "order.paid" } else { "stock.moved" };
@@ -53,7 +53,7 @@ fn write(scenario: &Scenario, numbers: std::ops::Range<u32>) {
         .unwrap();
 }
 
-fn pending(scenario: &Scenario) -> Value {
+pub fn pending(scenario: &Scenario) -> Value {
     scenario.cli(&["status"]).json["deliveries"]["pending"].clone()
 }
 
