@@ -96,7 +96,7 @@ impl Consumer {
 }
 
 fn line(n: u64) -> String {
-    let kind = if n % TAKEN == 0 { "some.thing" } else { "bulk.thing" };
+    let kind = if n.is_multiple_of(TAKEN) { "some.thing" } else { "bulk.thing" };
     format!("{{\"type\":\"{kind}\",\"id\":\"e-{n}\",\"data\":{{\"n\":{n},\"note\":\"{:0>120}\"}}}}\n", n * 7)
 }
 

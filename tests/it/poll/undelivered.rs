@@ -18,7 +18,7 @@ pub fn sink() -> (Sink, Arc<AtomicU16>) {
     let answer = status.clone();
     let sink = Sink::start(move |_, id, _| {
         let n: u32 = id.rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        if n % 10 == 0 { answer.load(Ordering::SeqCst) } else { 200 }
+        if n.is_multiple_of(10) { answer.load(Ordering::SeqCst) } else { 200 }
     });
     (sink, status)
 }
