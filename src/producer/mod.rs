@@ -22,6 +22,10 @@
 //! count as accepted; sending the whole event again is right.
 
 mod append;
+/// Its block in Rust is compiled with the tests of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/producers.md")]
+mod documented {}
 mod line;
 
 pub use crate::ingest::ProduceError;
