@@ -7,6 +7,7 @@ pub mod model;
 pub mod env;
 
 pub mod ingest;
+pub mod producer;
 pub mod routing;
 
 pub mod store;

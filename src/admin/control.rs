@@ -3,7 +3,8 @@
 
 use thiserror::Error;
 
-use super::api::FieldFault;
+use super::accept::AcceptRequest;
+use super::api::{Accepted, FieldFault};
 use super::api::{
     AttemptView, BodyOf, CancelAnswer, DeliveryPage, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview,
 };
@@ -12,6 +13,8 @@ use super::api::{
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
 use super::caller::Caller;
+use super::poll::{LostEvents, PollRequest};
+use super::problem::Problem;
 use super::webhook_control::WebhookControl;
 use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
 
@@ -36,9 +39,11 @@ pub trait Control: WebhookControl + Send + Sync {
     /// One row per id, in order; what one id leads to does not change another's.
     fn replay(&self, caller: &Caller, request: &ReplayRequest) -> Result<Vec<ReplayRow>, ControlError>;
 
-    /// Log order from `cursor` (the oldest retained event without one). A page may be shorter than `limit` when its
-    /// payloads are large. A cursor older than retention is `CursorExpired`.
-    fn events(&self, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError>;
+    /// Log order, without gaps. A page may be shorter than `limit`, and empty, though there is more: its cursor goes on.
+    /// Where events are no longer kept it is `CursorExpired`.
+    fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError>;
+    /// Writes events into the spool; durable on return. All of them, or none.
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError>;
     fn event(&self, caller: &Caller, id: &str) -> Result<EventDetail, ControlError>;
     /// Judges one line as the reader would, without taking it in. A line that is not an event is `Invalid`.
     fn match_event(&self, caller: &Caller, line: &[u8]) -> Result<MatchReport, ControlError>;
@@ -159,8 +164,11 @@ pub enum ControlError {
     /// It is not in the version that the request speaks of.
     #[error("{0}")]
     Precondition(String),
-    #[error("this cursor is older than the oldest event kept; go on from {oldest_cursor}, events before it are lost")]
-    CursorExpired { oldest_cursor: String },
+    /// The request cannot be read as what it claims to be.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("{0}")]
+    CursorExpired(Box<LostEvents>),
     /// The caller may not do this, whatever it names.
     #[error("{0}")]
     Forbidden(String),
@@ -169,6 +177,9 @@ pub enum ControlError {
     Unavailable(String),
     #[error("{0}")]
     Internal(String),
+    /// A refusal that says more than a sentence.
+    #[error("{}", .0.detail)]
+    Told(Box<Problem>),
 }
 
 fn said(faults: &[FieldFault]) -> String {

@@ -6,11 +6,13 @@ use std::sync::Mutex;
 
 use serde_json::value::RawValue;
 
+use super::accept::AcceptRequest;
 use super::api::*;
 pub use replays::replay_job;
 
 use super::caller::Caller;
 use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
+use super::poll::{LostEvents, PollRequest};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// 2026-03-12T10:00:00Z.
@@ -22,6 +24,8 @@ pub const DELIVERY: &str = "0199e3c1-7d2a-8c11-9f2e-1b0d5a3f6c21";
 pub struct FakeEngine {
     /// What was asked, for tests that look at how a request was understood.
     pub asked: Mutex<Vec<String>>,
+    /// Whether there is something behind the cursor `e8`.
+    pub has_news: std::sync::atomic::AtomicBool,
 }
 
 impl FakeEngine {
@@ -112,6 +116,8 @@ pub fn event_record() -> EventRecord {
         matched: 1,
         data: RawValue::from_string(r#"{"amount":9007199254740993}"#.into()).unwrap(),
         old: None,
+        delivery: None,
+        lost: false,
     }
 }
 
@@ -308,11 +314,22 @@ impl Control for FakeEngine {
         }
     }
 
-    fn events(&self, _: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
-        if page.cursor.as_deref() == Some("old") {
-            return Err(ControlError::CursorExpired { oldest_cursor: "c9".into() });
+    fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError> {
+        self.note(format!("poll {} {request:?}", caller.name));
+        if request.after.as_deref() == Some("old") {
+            let lost = LostEvents { oldest_cursor: "c9".into(), lost_before: Some(NOON), range: Some((1, 6)) };
+            return Err(ControlError::CursorExpired(Box::new(lost)));
+        }
+        if request.after.as_deref() == Some("e8") && !self.has_news.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Ok(EventPage { data: Vec::new(), next_cursor: "e8".into(), has_more: false });
         }
         Ok(EventPage { data: vec![event_record()], next_cursor: "e8".into(), has_more: false })
+    }
+
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError> {
+        self.note(format!("accept {} {request:?}", caller.name));
+        let events = vec![AcceptedEvent { id: "evt_1".into() }];
+        Ok(Accepted { result: "success".into(), message: "accepted".into(), accepted: 1, events })
     }
 
     fn event(&self, _: &Caller, id: &str) -> Result<EventDetail, ControlError> {

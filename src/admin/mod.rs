@@ -4,6 +4,7 @@
 //! It decides nothing: every answer comes from a [`Control`], which the engine implements. The shapes on the wire are
 //! in [`api`]; the command line reads the same types back.
 
+mod accept;
 pub mod api;
 mod caller;
 mod changes;
@@ -12,6 +13,7 @@ mod door;
 mod extract;
 mod listener;
 mod live;
+mod poll;
 mod problem;
 mod routes;
 mod server;
@@ -25,12 +27,14 @@ mod fake_webhooks;
 #[cfg(test)]
 mod tests;
 
+pub use accept::AcceptRequest;
 pub use caller::{Caller, Scope};
 pub use changes::{ChangeError, Changed, Changes, NewChange};
 pub use control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
 pub use door::{Door, DoorError, DoorSettings, Tokens, may_see_metrics};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};
+pub use poll::{LostEvents, PollRequest};
 pub use problem::{Problem, ProblemKind};
 pub use routes::{RouteInfo, routes};
 pub use server::{Admin, Listen, start};

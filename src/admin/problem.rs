@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Conflict,
     CursorExpired,
     TooLarge,
+    Backpressure,
+    NoSpace,
     Validation,
     RateLimited,
     LimitReached,
@@ -47,6 +49,8 @@ impl ProblemKind {
             Self::Conflict => (StatusCode::CONFLICT, "conflict", "Not in this state"),
             Self::CursorExpired => (StatusCode::GONE, "cursor-expired", "The cursor is too old"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::Backpressure => (StatusCode::TOO_MANY_REQUESTS, "backpressure", "Producers are asked to wait"),
+            Self::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, "no-space", "The disk has no room"),
             Self::Validation => (StatusCode::UNPROCESSABLE_ENTITY, "validation", "The request is not valid"),
             Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate-limited", "Not so fast"),
             Self::LimitReached => (StatusCode::CONFLICT, "limit-reached", "There may be no more of them"),
@@ -59,7 +63,7 @@ impl ProblemKind {
 }
 
 /// One error answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// What, where and what to do.
@@ -108,7 +112,12 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         }
         let wait = self.extra.get("retry_after_s").and_then(Value::as_u64);
-        if let Some(seconds) = wait.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(5)) {
+        let usual = match self.kind {
+            ProblemKind::Unavailable | ProblemKind::Backpressure => Some(5),
+            ProblemKind::NoSpace => Some(30),
+            _ => None,
+        };
+        if let Some(seconds) = wait.or(usual) {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
         }
         // Whoever numbers the request writes the number in.
@@ -128,13 +137,14 @@ impl From<ControlError> for Problem {
             ControlError::LimitReached(_) => ProblemKind::LimitReached,
             ControlError::FileManaged { .. } => ProblemKind::FileManaged,
             ControlError::Precondition(_) => ProblemKind::PreconditionFailed,
-            ControlError::CursorExpired { .. } => ProblemKind::CursorExpired,
+            ControlError::Malformed(_) => ProblemKind::Malformed,
+            ControlError::CursorExpired(_) => ProblemKind::CursorExpired,
             ControlError::Unavailable(_) => ProblemKind::Unavailable,
             ControlError::Internal(_) => ProblemKind::Internal,
+            ControlError::Told(problem) => problem.kind,
         };
         let problem = Self::new(kind, error.to_string());
         match error {
-            ControlError::CursorExpired { oldest_cursor } => problem.with("oldest_cursor", oldest_cursor.into()),
             ControlError::Fields(faults) => {
                 let first = faults.first().map(|fault| fault.detail.clone());
                 problem.with("message", first.into()).with("errors", json!(faults))
@@ -143,6 +153,16 @@ impl From<ControlError> for Problem {
                 .with("message", "This webhook is defined in a file".into())
                 .with("file", file.into())
                 .with("line", line.into()),
+            ControlError::CursorExpired(lost) => {
+                let before = lost.lost_before.map_or(Value::Null, |at| at.to_string().into());
+                let problem = problem.with("oldest_cursor", lost.oldest_cursor.into()).with("lost_before", before);
+                let range = |(first, last)| json!({"first_seq": first, "last_seq": last, "count": last - first + 1});
+                match lost.range {
+                    Some(lost) => problem.with("lost", range(lost)),
+                    None => problem,
+                }
+            }
+            ControlError::Told(told) => *told,
             _ => problem,
         }
     }
@@ -151,16 +171,24 @@ impl From<ControlError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::LostEvents;
+    use crate::model::Timestamp;
 
     #[test]
     fn a_problem_speaks_rfc_9457_and_umbra() {
-        let problem = Problem::from(ControlError::CursorExpired { oldest_cursor: "c9".into() });
+        let problem = Problem::from(ControlError::CursorExpired(Box::new(LostEvents {
+            oldest_cursor: "c9".into(),
+            lost_before: Some(Timestamp(0)),
+            range: Some((3, 7)),
+        })));
         let body = problem.to_json();
         assert_eq!(body["type"], "urn:spoolhook:problem:cursor-expired");
         assert_eq!(body["status"], 410);
         assert_eq!(body["result"], "error");
         assert_eq!(body["message"], body["detail"]);
         assert_eq!(body["oldest_cursor"], "c9");
+        assert_eq!(body["lost_before"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(body["lost"]["count"], 5);
         let response = problem.into_response();
         assert_eq!(response.status(), 410);
         assert_eq!(response.headers()["content-type"], "application/problem+json");

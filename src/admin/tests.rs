@@ -219,3 +219,53 @@ fn a_stop_ends_streams_and_removes_the_socket() {
     reader.read_to_string(&mut String::new()).unwrap();
     assert!(!bench.socket.exists());
 }
+
+#[test]
+fn a_poll_waits_for_news_and_no_longer() {
+    let bench = bench();
+    let empty = bench.get("/v1/events?after=e8&wait=20ms");
+    assert_eq!((empty.status, empty.json()["next_cursor"].clone()), (200, json!("e8")));
+    let answers = std::thread::scope(|scope| {
+        let polls: Vec<_> = (0..20).map(|_| scope.spawn(|| bench.get("/v1/events?after=e8&wait=30s").status)).collect();
+        // Twenty wait, and others are answered meanwhile.
+        assert_eq!(bench.get("/v1/status").status, 200);
+        let mut told = 0;
+        while polls.iter().any(|poll| !poll.is_finished()) {
+            bench.engine.has_news.store(true, std::sync::atomic::Ordering::SeqCst);
+            bench.live.moved(true, true);
+            std::thread::yield_now();
+            told += 1;
+        }
+        assert!(told > 0);
+        polls.into_iter().map(|poll| poll.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(answers, vec![200; 20]);
+}
+
+#[test]
+fn a_stop_answers_those_who_wait_for_events() {
+    let bench = bench();
+    let mut stream = UnixStream::connect(&bench.socket).unwrap();
+    write!(stream, "GET /v1/events?after=e8&wait=30s HTTP/1.0\r\nHost: t\r\n\r\n").unwrap();
+    while !bench.engine.asked.lock().unwrap().iter().any(|asked| asked.contains("poll")) {
+        std::thread::yield_now();
+    }
+    bench.admin.stop();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.0 200") && text.contains("\"next_cursor\":\"e8\""), "{text}");
+}
+
+#[test]
+fn a_poll_says_what_it_cannot_read() {
+    let bench = bench();
+    for query in ["only=undelivered", "only=all&subscription=erp", "wait=31s", "limit=1001", "after=a&cursor=b"] {
+        let reply = bench.get(&format!("/v1/events?{query}"));
+        assert_eq!((reply.status, reply.json()["status"].clone()), (400, json!(400)), "{query}: {}", reply.body);
+    }
+    bench.get("/v1/events?only=undelivered&subscription=acme/erp&type=a.*&tenant=acme&limit=7");
+    let asked = bench.engine.asked.lock().unwrap().join("\n");
+    for part in ["only_undelivered: true", "Some(\"acme\")", "Some(\"a.*\")", "limit: 7"] {
+        assert!(asked.contains(part), "{asked}");
+    }
+}

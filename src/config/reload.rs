@@ -81,6 +81,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     let token = |config: &Config| (config.admin.token_file.clone(), config.admin.token.clone());
     note(token(old) != token(new), "admin.token_file", false);
     note(old.admin.hosts != new.admin.hosts, "admin.hosts", false);
+    note(old.admin.accept_events != new.admin.accept_events, "admin.accept_events", false);
     note(old.delivery.workers != new.delivery.workers, "delivery.workers", true);
     note(old.delivery.history != new.delivery.history, "delivery.history", false);
     note(old.network != new.network, "network", false);

@@ -82,9 +82,10 @@ pub(super) fn admin(mut table: Table<'_>, state: &StateConfig, report: &mut Repo
     let socket = socket(&mut table, state, report);
     let token_file = table.take("token_file").and_then(|field| token_file(&field, report));
     let hosts = table.take("hosts").map(|field| hosts(&field, report)).unwrap_or_default();
+    let accept_events = table.take("accept_events").and_then(|field| field.boolean(report)).unwrap_or(true);
     table.finish(report);
     let (token_file, token) = token_file.unzip();
-    AdminConfig { listen, socket, token_file, token, hosts }
+    AdminConfig { listen, socket, token_file, token, hosts, accept_events }
 }
 
 /// A token travels in a header: one word of visible ASCII.

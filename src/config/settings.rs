@@ -88,6 +88,8 @@ pub struct AdminConfig {
     pub token: Option<Secret>,
     /// Names under which the API may be asked for over TCP, beside `localhost` and addresses.
     pub hosts: Vec<String>,
+    /// Whether `POST /v1/events` writes into the spool.
+    pub accept_events: bool,
 }
 
 /// `[delivery]`: what a subscription gets that says nothing itself, and the size of the pool.

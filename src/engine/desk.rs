@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::control::Panel;
+use super::receipts::Receipts;
 use super::running::{Shared, lock};
 use crate::admin::{self, Admin, AdminError, Door, DoorSettings, Listen, LiveHub};
 use crate::config::Config;
@@ -34,6 +35,8 @@ pub(super) struct Standstill {
 pub(super) struct Desk {
     behind: Mutex<Result<Arc<Shared>, Standstill>>,
     opened: Condvar,
+    /// Opened with the first engine, and kept for those after it.
+    receipts: Mutex<Option<Arc<Receipts>>>,
 }
 
 impl Desk {
@@ -46,6 +49,19 @@ impl Desk {
         let is_starting = |behind: &mut Result<_, Standstill>| behind.as_ref().is_err_and(|still| still.is_starting);
         let waited = self.opened.wait_timeout_while(lock(&self.behind), START_WAIT, is_starting);
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    pub fn receipts(&self) -> Option<Arc<Receipts>> {
+        lock(&self.receipts).clone()
+    }
+
+    /// Takes up the receipts of requests, unless it has them.
+    pub fn take_receipts(&self, open: impl FnOnce() -> Result<Receipts, String>) -> Result<(), String> {
+        let mut receipts = lock(&self.receipts);
+        if receipts.is_none() {
+            *receipts = Some(Arc::new(open()?));
+        }
+        Ok(())
     }
 
     pub fn open(&self, shared: Arc<Shared>) {
@@ -87,7 +103,7 @@ impl Front {
     pub fn new() -> Self {
         let reason = "the engine starts".to_owned();
         let standstill = Standstill { is_starting: true, reason, ..Standstill::default() };
-        let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new() };
+        let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new(), receipts: Mutex::new(None) };
         Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), door: None, admin: None }
     }
 

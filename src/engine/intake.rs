@@ -57,7 +57,8 @@ pub struct Links<T> {
     pub audits: Arc<RwLock<()>>,
 }
 
-/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand...
+/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand, or any at all when there is
+/// little room for their records...
 const IN_HAND_MAX: u64 = 1024;
 /// ...unless none of them has ended for so long: then others may be had that can.
 const STILL: Duration = Duration::from_secs(1);
@@ -74,14 +75,14 @@ struct Progress {
 impl Progress {
     /// Whether to wait for what is in hand: the records of all that is read have to fit into the room that is held for them,
     /// until the first segment is done with and removed.
-    fn waits(&mut self, ledger: &Ledger, at: Duration) -> bool {
+    fn waits(&mut self, ledger: &Ledger, in_hand_max: u64, at: Duration) -> bool {
         let books = ledger.lanes.values().map(|lane| &lane.books);
         let (matched, pending) = books.fold((0, 0), |sum, books| (sum.0 + books.matched, sum.1 + books.pending()));
         let ended = matched - pending;
         if ended != self.ended {
             (self.ended, self.seen) = (ended, at);
         }
-        pending > IN_HAND_MAX && at < self.seen + STILL
+        pending > in_hand_max && at < self.seen + STILL
     }
 }
 
@@ -178,9 +179,11 @@ impl<T> Intake<T> {
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
         let is_tight = self.ingest.is_tight();
-        let is_scarce = is_tight && !(self.links.hold_room)();
-        let waits = is_tight && self.progress.waits(&self.state.ledger(), self.links.clock.monotonic());
-        self.ingest.set_reading(!waits && !is_scarce);
+        let waits = is_tight && {
+            let in_hand_max = if (self.links.hold_room)() { IN_HAND_MAX } else { 0 };
+            self.progress.waits(&self.state.ledger(), in_hand_max, self.links.clock.monotonic())
+        };
+        self.ingest.set_reading(!waits);
         let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();

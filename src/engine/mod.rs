@@ -29,6 +29,7 @@ mod mend;
 mod messages;
 mod pool;
 mod putaway;
+mod receipts;
 mod replays;
 #[cfg(test)]
 mod retention_tests;

@@ -15,6 +15,7 @@ use super::doubt::Doubt;
 use super::intake::{Intake, IntakeStatus, Links};
 use super::messages::{LaneCommand, ToScheduler};
 use super::pool::Pool;
+use super::receipts::Receipts;
 use super::replays::{self, Book, JobFiles, feed_jobs};
 use super::room::Room;
 use super::running::{Engine, EngineError, Parts, Shared, Threads, lock};
@@ -119,6 +120,10 @@ impl Parts {
         let booted = boot((state, &opened), settings, files, &wanted, crew, now)?;
         let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
         report(&notices[opened.notices.len()..]);
+        // Before anything of the spool is removed: what became of a write that a crash cut off is told by its file.
+        let written = |stem: &str| log.has_file(stem);
+        let receipts = || Receipts::open(state.reader().files, &config.state.dir, &written, now);
+        front.desk.take_receipts(receipts).map_err(EngineError::Setup)?;
         let reader = state.reader();
         let running: HashSet<_> = routing.subscriptions.keys().copied().collect();
 

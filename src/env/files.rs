@@ -70,6 +70,11 @@ pub struct Space {
 /// A file that only grows.
 pub trait AppendFile: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Appends in a single write(2), so that nothing of another writer gets in between. A short write is an error: what it
+    /// left of the bytes stays in the file.
+    fn append_once(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.append(bytes)
+    }
     fn sync_data(&mut self) -> io::Result<()>;
 }
 
@@ -193,6 +198,20 @@ struct OsAppendFile(File);
 impl AppendFile for OsAppendFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
+    }
+
+    fn append_once(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if written < bytes.len() {
+            let message = format!("only {written} of {} bytes were written", bytes.len());
+            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+        }
+        Ok(())
     }
 
     fn sync_data(&mut self) -> io::Result<()> {

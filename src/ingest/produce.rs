@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::env::Files;
 use crate::model::{Position, Rejection, SegmentId, Timestamp};
@@ -27,6 +28,29 @@ pub enum ProduceError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// Producers that are asked to wait look again after this time.
+const WAIT: Duration = Duration::from_secs(5);
+/// A full disk takes somebody longer.
+const FULL_WAIT: Duration = Duration::from_secs(30);
+
+impl ProduceError {
+    /// When it is worth trying again; nothing, when the same event can never be written.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Backpressure { .. } => Some(WAIT),
+            Self::Io { .. } if self.is_full() => Some(FULL_WAIT),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::Interrupted => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+
+    /// The disk, or a quota, has no room.
+    pub fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 /// Writes events into a spool, whether or not an engine is running.
 pub struct Producer {
     files: Arc<dyn Files>,
@@ -35,6 +59,7 @@ pub struct Producer {
 }
 
 impl Producer {
+    /// A producer for the spool at `spool` that refuses lines longer than `max_line`.
     pub fn new(files: Arc<dyn Files>, spool: &Path, max_line: usize) -> Self {
         Self { files, layout: Layout::of(spool), max_line }
     }
@@ -58,7 +83,7 @@ impl Producer {
                     other => break other?,
                 }
             };
-            file.append(&[b"\n", line.as_slice(), b"\n"].concat())?;
+            file.append_once(&[b"\n", line.as_slice(), b"\n"].concat())?;
             if durable {
                 file.sync_data()?;
                 self.files.sync_dir(&self.layout.inbox)?;
@@ -71,6 +96,11 @@ impl Producer {
 
     /// Writes `events` as a finished file and renames it into `in/`: all of them appear at once, durably.
     pub fn drop_file(&self, name: &str, events: &[&[u8]]) -> Result<PathBuf, ProduceError> {
+        self.drop_finished(name, events, true)
+    }
+
+    /// The same, and durable on return only if `durable`.
+    pub fn drop_finished(&self, name: &str, events: &[&[u8]], durable: bool) -> Result<PathBuf, ProduceError> {
         let file_name = file_name(name)?;
         let mut bytes = Vec::new();
         for event in events {
@@ -83,15 +113,22 @@ impl Producer {
             ignore_missing(self.files.unlink(&draft))?;
             let mut file = self.files.create_for_group(&draft)?;
             file.append(&bytes)?;
-            file.sync_data()?;
+            if durable {
+                file.sync_data()?;
+            }
             self.files.rename_new(&draft, &path)?;
-            self.files.sync_dir(&self.layout.inbox)
+            if durable { self.files.sync_dir(&self.layout.inbox) } else { Ok(()) }
         };
-        write().map_err(|source| ProduceError::Io { path: path.clone(), source })?;
+        write().map_err(|source| {
+            // Once renamed it is gone from there; before that nobody else wants it.
+            let _ = self.files.unlink(&draft);
+            ProduceError::Io { path: path.clone(), source }
+        })?;
         Ok(path)
     }
 
-    fn heed_backpressure(&self) -> Result<(), ProduceError> {
+    /// `Backpressure` while the engine asks producers to wait.
+    pub fn heed_backpressure(&self) -> Result<(), ProduceError> {
         let path = self.layout.backpressure();
         match self.files.stat(&path) {
             Ok(_) => Err(ProduceError::Backpressure { path }),
@@ -99,26 +136,32 @@ impl Producer {
         }
     }
 
-    /// The event as one line. JSON has line ends only between tokens, where a space means the same.
     fn one_line(&self, event: &[u8]) -> Result<Vec<u8>, ProduceError> {
-        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let event = event.trim_ascii();
-        if event.len() > self.max_line {
-            return Err(ProduceError::TooLong { len: event.len(), max: self.max_line });
-        }
-        let nowhere = Position { segment: SegmentId(0), offset: 0 };
-        let check = |text: &[u8]| parse_line(text, nowhere, 0, Timestamp::default()).map_err(ProduceError::NotAnEvent);
-        check(event)?;
-        let mut line = event.to_vec();
-        if line.iter().any(is_break) {
-            line.iter_mut().filter(|byte| is_break(byte)).for_each(|byte| *byte = b' ');
-            check(&line)?;
-        }
-        Ok(line)
+        as_line(event, self.max_line)
     }
 }
 
-fn file_name(name: &str) -> Result<String, ProduceError> {
+/// The event as one line of at most `max_line` bytes, judged as the reader will. JSON has line ends only between tokens,
+/// where a space means the same.
+pub fn as_line(event: &[u8], max_line: usize) -> Result<Vec<u8>, ProduceError> {
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    let event = event.trim_ascii();
+    if event.len() > max_line {
+        return Err(ProduceError::TooLong { len: event.len(), max: max_line });
+    }
+    let nowhere = Position { segment: SegmentId(0), offset: 0 };
+    let check = |text: &[u8]| parse_line(text, nowhere, 0, Timestamp::default()).map_err(ProduceError::NotAnEvent);
+    check(event)?;
+    let mut line = event.to_vec();
+    if line.iter().any(is_break) {
+        line.iter_mut().filter(|byte| is_break(byte)).for_each(|byte| *byte = b' ');
+        check(&line)?;
+    }
+    Ok(line)
+}
+
+/// The name of the file in `in/` that `name` stands for.
+pub fn file_name(name: &str) -> Result<String, ProduceError> {
     let file_name = format!("{name}.ndjson");
     let is_plain = spool_stem(file_name.as_ref()).is_some_and(|stem| stem == name) && !name.is_empty();
     if is_plain { Ok(file_name) } else { Err(ProduceError::BadName { name: name.to_owned() }) }

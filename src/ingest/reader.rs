@@ -12,6 +12,7 @@ use super::framing::Content;
 use super::index::SegmentIndex;
 use super::layout::Layout;
 use super::lookup::line_at;
+use super::names::{Origin, parse_segment_name};
 use super::quarantine;
 use super::record::parse_line;
 use super::remnant::Places;
@@ -49,6 +50,25 @@ impl LogReader {
 
     pub(super) fn sharing(files: Arc<dyn Files>, layout: Layout, index: SegmentIndex) -> Self {
         Self { files, layout, index, remnant: Mutex::default() }
+    }
+
+    /// Whether the file that was put into `in/` as `<stem>.ndjson` is in the spool, claimed or not.
+    pub fn has_file(&self, stem: &str) -> io::Result<bool> {
+        let waiting = self.layout.inbox.join(format!("{stem}.ndjson"));
+        match self.files.stat(&waiting) {
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+        let mut dirs = self.layout.archive_days(self.files.as_ref())?;
+        dirs.insert(0, self.layout.claimed.clone());
+        for dir in dirs {
+            let mut segments = self.files.list(&dir)?.into_iter().filter_map(|entry| parse_segment_name(&entry.name));
+            if segments.any(|(_, origin)| origin == Origin::Spool { stem: stem.to_owned() }) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the segment's file is still there.

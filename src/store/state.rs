@@ -100,6 +100,8 @@ pub struct StateReader {
     pub view: View,
     pub files: Arc<dyn Files>,
     pub journal_dir: PathBuf,
+    /// When this state was made: its numbers are those of no other.
+    pub born: Timestamp,
     /// Held as long as somebody can reach the state.
     lock: Option<Arc<StateLock>>,
 }
@@ -150,7 +152,7 @@ impl State {
         let (journal_dir, checkpoint_dir) = (dir.join("journal"), dir.join("checkpoint"));
         let newest = checkpoint::newest_lsn(&*files, &checkpoint_dir);
         let since_checkpoint = ledger.lsn.saturating_sub(newest);
-        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, lock: None };
+        let reader = StateReader { ledger: Arc::new(Mutex::new(ledger)), view, files, journal_dir, born, lock: None };
         let mut state =
             Self { dir: dir.to_owned(), born, journal, reader, dirty, checkpoint_dir, since_checkpoint, limits };
         state.store_ledger()?;

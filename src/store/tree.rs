@@ -44,6 +44,12 @@ pub trait Tree: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ViewError>;
     /// Every pair whose key begins with `prefix`.
     fn scan(&self, prefix: &[u8]) -> Pairs;
+    /// Those of them from the key `from` on, which begins with `prefix` too.
+    fn scan_from(&self, prefix: &[u8], from: &[u8]) -> Pairs {
+        let from = from.to_vec();
+        let is_before = move |item: &Result<Pair, ViewError>| item.as_ref().is_ok_and(|(key, _)| *key < from);
+        Box::new(self.scan(prefix).skip_while(is_before))
+    }
     /// Applies a batch: all of it or nothing, durable or not.
     fn apply(&self, batch: Batch) -> Result<(), ViewError>;
     /// Makes everything applied so far durable.
@@ -87,6 +93,17 @@ impl Tree for SledTree {
             let (key, value) = item.map_err(failed(&path))?;
             Ok((key.to_vec(), value.to_vec()))
         }))
+    }
+
+    fn scan_from(&self, prefix: &[u8], from: &[u8]) -> Pairs {
+        let (path, prefix) = (self.path.clone(), prefix.to_vec());
+        let pairs = self.db.range(from.to_vec()..).map(move |item| {
+            let (key, value) = item.map_err(failed(&path))?;
+            Ok((key.to_vec(), value.to_vec()))
+        });
+        let is_within =
+            move |item: &Result<Pair, ViewError>| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix));
+        Box::new(pairs.take_while(is_within))
     }
 
     fn apply(&self, batch: Batch) -> Result<(), ViewError> {

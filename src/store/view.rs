@@ -260,6 +260,16 @@ impl View {
         self.0.scan(&rows::exceptions_of(sub)).map(exception)
     }
 
+    /// Those of them from the event `from` on.
+    pub fn exceptions_from(
+        &self,
+        sub: SubId,
+        from: Seq,
+    ) -> impl Iterator<Item = Result<(DeliveryKey, ExceptionRow), ViewError>> + use<> {
+        let first = rows::exception_key(DeliveryKey { sub, seq: from, replay: 0 });
+        self.0.scan_from(&rows::exceptions_of(sub), &first).map(exception)
+    }
+
     /// The parked rows of `sub` that are kept in order.
     pub fn ordered(&self, sub: SubId) -> Result<Ordered, ViewError> {
         let mut found = Vec::new();

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["model", "env", "wire"]),
     ("config", &["model", "env", "routing", "wire"]),
     ("ingest", &["model", "env"]),
+    ("producer", &["model", "env", "ingest"]),
     ("dispatch", &["model", "env", "store", "wire", "http"]),
     ("receiver", &["model", "env"]),
     ("admin", &["model", "env"]),
@@ -22,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "env", "routing", "wire", "http", "config", "ingest", "receiver", "admin", "engine", "store",
-            "bench",
+            "bench", "producer",
         ],
     ),
 ];

@@ -16,6 +16,8 @@ mod layers;
 mod long_history;
 mod order;
 mod peers;
+mod poll;
+mod produce;
 mod reload;
 mod replays;
 mod support;

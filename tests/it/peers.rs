@@ -4,7 +4,7 @@
 
 mod cloud_events;
 mod judge;
-mod process;
+pub mod process;
 mod recipes;
 pub mod site;
 mod standard;

@@ -25,6 +25,12 @@ pub struct EventRecord {
     pub data: Box<RawValue>,
     #[serde(default)]
     pub old: Option<Box<RawValue>>,
+    /// In a poll of one subscription: what became of it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryRef>,
+    /// Its line is no longer kept: `data` is `null`, and this is all that is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// Events in log order, oldest first.

@@ -3,6 +3,7 @@
 //! Keys are snake_case except where Umbra's document spells them otherwise (`dateCreated`); instants are RFC 3339 in
 //! UTC with milliseconds; statuses and outcomes are the names of the one list in `model`.
 
+mod accept;
 mod attempt;
 mod change;
 mod delivery;
@@ -17,6 +18,7 @@ mod webhook_change;
 
 use serde::{Deserialize, Serialize};
 
+pub use accept::{Accepted, AcceptedEvent, LineFault};
 pub use attempt::{AttemptView, BodyOf, RequestView};
 pub use change::Change;
 pub use delivery::{

@@ -1,9 +1,11 @@
 //! The table of routes and what all of them share.
 
+mod accept;
 mod attempts;
 mod changes;
 mod deliveries;
 mod events;
+mod poll;
 mod quarantine;
 mod record;
 mod replays;
@@ -45,6 +47,7 @@ pub(super) struct Shared {
     stopped: watch::Receiver<bool>,
     stream_seats: Arc<Semaphore>,
     door: Arc<Door>,
+    poll_seats: Arc<Semaphore>,
 }
 
 /// Every route, twice: as the unix socket serves it, where everybody is the same caller, and as TCP does at `tcp`, where a
@@ -57,7 +60,9 @@ pub(super) fn whole(
     stopped: watch::Receiver<bool>,
 ) -> (Router, Router) {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
-    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, door: door.clone() };
+    let poll_seats = Arc::new(Semaphore::new(poll::WAITING_MAX));
+    let door_of_all = door.clone();
+    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, door: door_of_all, poll_seats };
     let (api, _) = table().into_parts();
     let all = answers(api.with_state(shared).layer(Extension(door.clone())).merge(health(control)));
     (finish(all.clone().layer(Extension(Caller::socket()))), finish(door::over_tcp(all, door, tcp)))
@@ -91,7 +96,8 @@ fn table() -> Table {
         .get("/v1/replays", Replay, replays::list)
         .get("/v1/replays/{id}", Replay, replays::show)
         .delete("/v1/replays/{id}", Replay, replays::cancel)
-        .get("/v1/events", Read, events::list)
+        .get("/v1/events", Read, poll::poll)
+        .post("/v1/events", Admin, accept::accept)
         .post("/v1/events/match", Read, events::match_event)
         .get("/v1/events/{id}", Read, events::show)
         .get("/v1/stream", Read, stream::stream)

@@ -79,8 +79,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     }
     let stream = client.stream("/v1/stream")?;
     let told = tell(&follow(stream), &signals, &args, context, |number| {
-        let line = format!("{}\n", SAMPLES[number % SAMPLES.len()]);
-        producer::write(&spool, &format!("demo-{number:06}"), &line, false).map(drop)
+        producer::write(&spool, &format!("demo-{number:06}"), SAMPLES[number % SAMPLES.len()], false).map(drop)
     });
     let stopped = engine.stop(&signals);
     drop(receiver);

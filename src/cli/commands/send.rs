@@ -12,10 +12,11 @@ use super::super::client::{Answer, segment};
 use super::super::context::Context;
 use super::super::error::{CliError, ExitKind};
 use super::super::human::span;
-use super::super::producer::{self, EventFields};
+use super::super::producer;
 use super::super::{places, when};
 use crate::admin::api::{EventDetail, MatchRow};
 use crate::model::{DeliveryStatus, SegmentId, Timestamp, valid_event_type};
+use crate::producer::EventLine;
 
 /// Write an event into the spool
 #[derive(Debug, clap::Args)]
@@ -91,17 +92,20 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let id = args.id.clone().unwrap_or_else(|| format!("evt_{fresh}"));
     let data = content(&args.data)?;
     let old = args.old.as_deref().map(content).transpose()?;
-    let line = EventFields {
-        event_type: &args.event_type,
-        id: Some(&id),
-        tenant: args.tenant.as_deref(),
-        key: args.key.as_deref(),
-        time: args.time.as_deref(),
-        data: &data,
-        old: old.as_deref(),
+    let mut event = EventLine::new(&args.event_type, &data).map_err(|error| producer::not_json(&error))?.id(&id);
+    if let Some(tenant) = &args.tenant {
+        event = event.tenant(tenant);
     }
-    .line()?;
-    let file = producer::write(&spool, &format!("send-{fresh}"), &line, args.fsync)?;
+    if let Some(key) = &args.key {
+        event = event.key(key);
+    }
+    if let Some(time) = &args.time {
+        event = event.time(time);
+    }
+    if let Some(old) = &old {
+        event = event.old(old).map_err(|error| producer::not_json(&error))?;
+    }
+    let file = producer::write(&spool, &format!("send-{fresh}"), &event.line(), args.fsync)?;
     match args.wait {
         Some(patience) => wait(context, &id, patience),
         None if context.out.is_human() => context.out.text(&format!("accepted {id}\n")),

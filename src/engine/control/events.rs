@@ -7,23 +7,20 @@ use serde_json::value::RawValue;
 use super::deliveries::status_at;
 use super::internal;
 use super::observer::status_after;
-use crate::admin::api::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
-use crate::admin::{Caller, ControlError, PageRequest};
+use crate::admin::api::{DeliveryRef, EventDetail, EventRecord, MatchReport, MatchRow};
+use crate::admin::{Caller, ControlError};
 use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
 use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, delivery_id};
 use crate::store::{DeliveryKey, ExceptionStatus, Record};
 
-/// Payload bytes on one page.
-const PAGE_BYTES: usize = 8 << 20;
-
 fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
     let text = std::str::from_utf8(bytes).map_err(internal)?;
     RawValue::from_string(text.to_owned()).map_err(internal)
 }
 
-fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
+pub(super) fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
     let mut takers = Vec::new();
     lock(&shared.routing).clone().router.matches(event, &mut takers);
     Ok(EventRecord {
@@ -39,6 +36,8 @@ fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
         matched: u32::try_from(takers.len()).unwrap_or(u32::MAX),
         data: raw(event.data())?,
         old: event.old().map(raw).transpose()?,
+        delivery: None,
+        lost: false,
     })
 }
 
@@ -48,44 +47,6 @@ fn read(shared: &Shared, group: &[Extent]) -> Result<Vec<Event>, ControlError> {
 
 fn end_of(group: &[Extent]) -> Seq {
     group.last().map_or(0, Extent::next_seq)
-}
-
-/// Cursors are the sequence number to go on with. Events of other tenants are passed over.
-pub fn list(shared: &Shared, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
-    let (oldest, tail) = {
-        let ledger = shared.state.ledger();
-        (ledger.extents.first_seq().unwrap_or(ledger.next_seq), ledger.next_seq)
-    };
-    let mut next: Seq = match page.cursor.as_deref() {
-        None => oldest,
-        Some("latest") => tail,
-        Some(text) => {
-            text.parse().map_err(|_| ControlError::Invalid(format!("\"{text}\" is no cursor of this list")))?
-        }
-    };
-    if next < oldest {
-        return Err(ControlError::CursorExpired { oldest_cursor: oldest.to_string() });
-    }
-    let mut data = Vec::new();
-    let mut bytes = 0;
-    'pages: while next < tail {
-        let Some(group) = shared.state.ledger().extents.group_from(next) else { break };
-        let end = end_of(&group);
-        let from = next;
-        for event in read(shared, &group)?.into_iter().filter(|event| event.seq >= from) {
-            if data.len() >= usize::from(page.limit) || bytes > PAGE_BYTES {
-                break 'pages;
-            }
-            next = event.seq + 1;
-            if !caller.sees(&event.tenant) {
-                continue;
-            }
-            bytes += event.line.len();
-            data.push(record(shared, &event)?);
-        }
-        next = end;
-    }
-    Ok(EventPage { has_more: next < tail, next_cursor: next.to_string(), data })
 }
 
 /// Events of a lane that wait in the log, at most `limit`, oldest first.

@@ -1,10 +1,12 @@
 //! What the control plane asks, answered from the state, the log and the scheduler. One file per kind of question.
 
+mod accept;
 mod attempts;
 mod cancel;
 mod deliveries;
 mod events;
 mod observer;
+mod poll;
 mod quarantine;
 mod reload;
 mod replay;
@@ -26,12 +28,15 @@ pub(super) use webhooks::end_overlaps;
 use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
-use crate::admin::api::{AttemptView, BodyOf, ReplayJob, ReplayOrder};
 use crate::admin::api::{
-    Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
-    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    Accepted, Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page,
+    QuarantineAnswer, QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status,
+    Webhook,
 };
-use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
+use crate::admin::api::{AttemptView, BodyOf, ReplayJob, ReplayOrder};
+use crate::admin::{
+    AcceptRequest, Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, ReplayOutcome, SubKey,
+};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -103,8 +108,14 @@ impl Control for Panel {
         Ok(request.ids.iter().map(|id| replay::one(&shared, caller, id, request.consent)).collect())
     }
 
-    fn events(&self, caller: &Caller, page: &PageRequest) -> Result<EventPage, ControlError> {
-        events::list(&*self.engine()?, caller, page)
+    fn poll(&self, caller: &Caller, request: &PollRequest) -> Result<EventPage, ControlError> {
+        poll::poll(&*self.engine()?, caller, request)
+    }
+
+    fn accept(&self, caller: &Caller, request: &AcceptRequest) -> Result<Accepted, ControlError> {
+        let shared = self.engine()?;
+        let receipts = self.desk.receipts().ok_or_else(|| unavailable("the engine starts"))?;
+        accept::accept(&shared, &receipts, caller, request)
     }
 
     fn event(&self, caller: &Caller, id: &str) -> Result<EventDetail, ControlError> {

@@ -13,6 +13,8 @@ pub fn observer(shared: Arc<Shared>) -> Observer {
     Box::new(move |records| {
         shared.jobs.observe(records, || shared.state.ledger().lsn);
         let watched = shared.live.is_watched();
+        let taken = records.iter().any(|record| matches!(record, Record::Taken { .. }));
+        shared.live.moved(taken, !records.is_empty());
         for record in records {
             match record {
                 Record::Attempted { .. } => tell(&shared, record, watched),

@@ -9,6 +9,7 @@
 //! Why only objects: no strict prefix and no strict suffix of a JSON object is itself one, so a line torn by a crash
 //! or a short write can never pass for an event.
 
+mod amend;
 mod envelope;
 mod fields;
 mod scan;
@@ -22,6 +23,7 @@ use serde::de::IgnoredAny;
 
 use crate::model::{Event, Operation, Position, Rejection, RejectionReason, Seq, Timestamp};
 
+pub use amend::{Amended, amend};
 use envelope::Envelope;
 
 /// Deepest nesting of objects and arrays in a line, the line's own object included.
