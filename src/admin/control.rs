@@ -7,6 +7,7 @@ use super::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
+use super::caller::Caller;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// The engine as the control plane sees it.
@@ -46,6 +47,9 @@ pub trait Control: Send + Sync {
     fn audit(&self) -> Result<Books, ControlError>;
     /// Loads the configuration again; returns when it is in force or refused.
     fn reload(&self) -> Result<ReloadReport, ControlError>;
+
+    /// What Prometheus reads, without the part that the control plane counts itself.
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError>;
 }
 
 /// Shortest prefix of a delivery id that is looked up.

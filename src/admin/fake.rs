@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use serde_json::value::RawValue;
 
 use super::api::*;
+use super::caller::Caller;
 use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
@@ -322,5 +323,12 @@ impl Control for FakeEngine {
             problems: vec![serde_json::json!({"code": "E001", "line": 7})],
             problems_text: "error[E001]: unknown key `event`\n".into(),
         })
+    }
+
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {
+        let mut page = crate::metrics::Page::default();
+        page.single("spoolhook_start_time_seconds", crate::metrics::Kind::Gauge, "When it started.", 1.0);
+        self.note(format!("metrics for {}", caller.name));
+        Ok(page.into_text())
     }
 }

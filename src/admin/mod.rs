@@ -14,6 +14,7 @@ mod problem;
 mod routes;
 mod server;
 mod signals;
+mod traffic;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -9,6 +9,7 @@ use super::control::Panel;
 use super::running::{Shared, lock};
 use crate::admin::{self, Admin, AdminError, Listen, LiveHub};
 use crate::config::Config;
+use crate::metrics::Meters;
 use crate::model::Timestamp;
 
 /// Attempts that a slow watcher may lag behind.
@@ -71,6 +72,7 @@ impl Desk {
 pub(super) struct Front {
     pub desk: Arc<Desk>,
     pub live: LiveHub,
+    pub meters: Arc<Meters>,
     admin: Option<Admin>,
 }
 
@@ -80,7 +82,7 @@ impl Front {
         let reason = "the engine starts".to_owned();
         let standstill = Standstill { is_starting: true, reason, ..Standstill::default() };
         let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new() };
-        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), admin: None }
+        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), meters: Arc::default(), admin: None }
     }
 
     /// Whether the doors that were opened are still attended.

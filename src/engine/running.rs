@@ -1,7 +1,7 @@
 //! A running engine: what its threads share, whether it is idle, and how it stops.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::dispatch::{Job, Scheduler};
 use crate::env::{Clock, SteadyTime};
 use crate::http::UreqTransport;
 use crate::ingest::LogReader;
+use crate::metrics::Meters;
 use crate::model::Timestamp;
 use crate::store::{Record, StateReader};
 
@@ -79,6 +80,9 @@ pub(super) struct Shared {
     pub pulses: Pulses,
     pub room: Room,
     pub live: LiveHub,
+    pub meters: Arc<Meters>,
+    /// To count the workers; the pool itself holds what is here.
+    pub pool: OnceLock<Weak<Pool<Job<Target>>>>,
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,
     pub scheduler: Sender<ToScheduler<Target>>,

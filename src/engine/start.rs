@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
@@ -146,6 +146,8 @@ impl Parts {
             pulses: Pulses::default(),
             room,
             live: front.live.clone(),
+            meters: front.meters.clone(),
+            pool: OnceLock::new(),
             intake: to_intake,
             entries: to_committer,
             scheduler: to_scheduler,
@@ -175,6 +177,7 @@ impl Parts {
                 }
             }))
         };
+        let _ = shared.pool.set(Arc::downgrade(&pool));
         let committer = guard.spawn(Who::Committer, {
             let outlets = Outlets {
                 scheduler: shared.scheduler.clone(),
@@ -183,6 +186,7 @@ impl Parts {
                     Box::new(move |job| pool.submit(job))
                 },
                 observe: super::control::observer(shared.clone()),
+                clock: clock.clone(),
             };
             let shared = shared.clone();
             move || {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("metrics", &["model"]),
     ("env", &["model"]),
     ("routing", &["model"]),
     ("wire", &["model"]),
@@ -15,14 +16,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["model", "env"]),
     ("dispatch", &["model", "env", "store", "wire", "http"]),
     ("receiver", &["model", "env"]),
-    ("admin", &["model", "env"]),
-    ("engine", &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin"]),
+    ("admin", &["model", "env", "metrics"]),
+    ("engine", &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin", "metrics"]),
     ("bench", &["env"]),
     (
         "cli",
         &[
             "model", "env", "routing", "wire", "http", "config", "ingest", "receiver", "admin", "engine", "store",
-            "bench",
+            "bench", "metrics",
         ],
     ),
 ];

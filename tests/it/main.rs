@@ -12,6 +12,7 @@ mod crash;
 mod deliveries;
 mod faults;
 mod layers;
+mod metrics;
 mod order;
 mod peers;
 mod reload;

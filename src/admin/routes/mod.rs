@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod events;
+mod metrics;
 mod quarantine;
 mod stream;
 mod system;
@@ -26,6 +27,7 @@ use super::control::{Control, ControlError};
 use super::extract::BODY_BYTES_MAX;
 use super::live::LiveHub;
 use super::problem::{Problem, ProblemKind};
+use super::traffic::{self, Traffic};
 
 pub use self::table::RouteInfo;
 
@@ -36,13 +38,16 @@ pub(super) struct Shared {
     live: LiveHub,
     stopped: watch::Receiver<bool>,
     stream_seats: Arc<Semaphore>,
+    traffic: Arc<Traffic>,
 }
 
 /// Every route: for the unix socket.
 pub(super) fn whole(control: Arc<dyn Control>, live: LiveHub, stopped: watch::Receiver<bool>) -> Router {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
-    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats };
+    let traffic = Arc::new(Traffic::default());
+    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, traffic: traffic.clone() };
     let (api, _) = table().into_parts();
+    let api = api.route_layer(middleware::from_fn_with_state(traffic, traffic::count));
     finish(api.with_state(shared).layer(Extension(Caller::socket())).merge(health(control)))
 }
 
@@ -74,6 +79,7 @@ fn table() -> Table {
         .get("/v1/status", Read, system::status)
         .get("/v1/version", Read, system::version)
         .post("/v1/config/reload", Admin, system::reload)
+        .get("/metrics", Read, metrics::metrics)
 }
 
 /// Liveness and readiness only: for TCP.

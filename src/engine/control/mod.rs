@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod events;
+mod metrics;
 mod observer;
 mod quarantine;
 mod reload;
@@ -21,7 +22,7 @@ use crate::admin::api::{
     Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
     QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
 };
-use crate::admin::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -124,5 +125,12 @@ impl Control for Panel {
 
     fn reload(&self) -> Result<ReloadReport, ControlError> {
         Ok(reload(&*self.engine()?))
+    }
+
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {
+        match self.desk.engine() {
+            Ok(shared) => metrics::render(&shared, caller),
+            Err(standstill) => Ok(metrics::at_a_standstill(&standstill)),
+        }
     }
 }

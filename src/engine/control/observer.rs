@@ -1,16 +1,19 @@
-//! What is told while it happens: a log line and a live line per attempt.
+//! What is told while it happens: counters, and a log line and a live line per attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::admin::api::AttemptLine;
 use crate::engine::committer::Observer;
 use crate::engine::running::{Shared, lock};
-use crate::model::{DeliveryStatus, Outcome};
-use crate::store::{Record, Verdict};
+use crate::metrics::{Ended, Finish};
+use crate::model::{AttemptTrigger, DeliveryStatus, Outcome};
+use crate::store::{End, Record, Verdict};
 
-/// Looks at durable records. Nothing is built when nobody watches.
+/// Looks at durable records. Counting takes one lock per commit; lines are built only when somebody reads them.
 pub fn observer(shared: Arc<Shared>) -> Observer {
-    Box::new(move |records| {
+    Box::new(move |records, took| {
+        count(&shared, records, took);
         let watched = shared.live.is_watched();
         for record in records {
             match record {
@@ -24,6 +27,45 @@ pub fn observer(shared: Arc<Shared>) -> Observer {
             }
         }
     })
+}
+
+fn count(shared: &Shared, records: &[Record], took: Duration) {
+    if records.is_empty() {
+        return;
+    }
+    let mut counts = shared.meters.lock();
+    counts.totals.write.observe(took.as_secs_f64());
+    for record in records {
+        match record {
+            Record::Attempted { key, facts, attempt, verdict, .. } => {
+                let ended = Ended {
+                    started: attempt.started,
+                    duration_ms: attempt.duration_ms,
+                    outcome: attempt.outcome,
+                    seen: facts.seen,
+                    is_first: attempt.trigger == AttemptTrigger::First,
+                    finish: match verdict {
+                        Verdict::Delivered => Some(Finish::Delivered),
+                        Verdict::Retry { .. } => None,
+                        Verdict::Failed => Some(Finish::Failed),
+                        Verdict::Unknown => Some(Finish::Unknown),
+                    },
+                };
+                counts.attempted(key.sub, &ended);
+            }
+            Record::Ended { key, end, at, .. } => {
+                let finish = match end {
+                    End::Cancelled | End::Superseded => Finish::Cancelled,
+                    End::Expired => Finish::Expired,
+                    End::Unknown => Finish::Unknown,
+                };
+                counts.finished(key.sub, finish, 1, *at);
+            }
+            Record::Dropped { sub, count, at } => counts.finished(*sub, Finish::Dropped, *count, *at),
+            Record::Retriggered { .. } | Record::Replayed { .. } => counts.totals.replayed += 1,
+            _ => {}
+        }
+    }
 }
 
 /// The status of a delivery after an attempt with this verdict.
