@@ -4,8 +4,9 @@
 use thiserror::Error;
 
 use super::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    BackupPlan, Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
+    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Stats, StatsMetric, Status,
+    Webhook,
 };
 use super::caller::Caller;
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
@@ -48,6 +49,11 @@ pub trait Control: Send + Sync {
     /// Loads the configuration again; returns when it is in force or refused.
     fn reload(&self) -> Result<ReloadReport, ControlError>;
 
+    /// Series for charts, of one subscription or of all that the caller sees.
+    fn stats(&self, caller: &Caller, request: &StatsRequest) -> Result<Stats, ControlError>;
+    /// What a backup consists of. Only for callers that see every tenant.
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError>;
+
     /// What Prometheus reads, without the part that the control plane counts itself.
     fn metrics(&self, caller: &Caller) -> Result<String, ControlError>;
 }
@@ -89,6 +95,16 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub page: PageRequest,
+}
+
+/// Which series to show. Nothing said: all of them, of the last hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatsRequest {
+    pub metric: Option<StatsMetric>,
+    pub subscription: Option<SubKey>,
+    pub since: Option<Timestamp>,
+    /// Seconds in a point.
+    pub step_s: Option<u64>,
 }
 
 /// Which part of a list.

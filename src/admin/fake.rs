@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::api::*;
 use super::caller::Caller;
-use super::control::{Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use super::control::{Control, ControlError, DeliveryFilter, PageRequest, StatsRequest, SubKey};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
 /// 2026-03-12T10:00:00Z.
@@ -323,6 +323,17 @@ impl Control for FakeEngine {
             problems: vec![serde_json::json!({"code": "E001", "line": 7})],
             problems_text: "error[E001]: unknown key `event`\n".into(),
         })
+    }
+
+    fn stats(&self, _: &Caller, request: &StatsRequest) -> Result<Stats, ControlError> {
+        self.note(format!("{request:?}"));
+        let point = StatsPoint { at: NOON, delivered: Some(3), ..StatsPoint::default() };
+        Ok(Stats { metric: request.metric, since: NOON, step_s: 60, data: vec![point] })
+    }
+
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError> {
+        self.note(format!("backup for {}", caller.name));
+        Ok(BackupPlan { at: NOON, record: 7, waiting_files: 1, files: Vec::new() })
     }
 
     fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {

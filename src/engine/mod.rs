@@ -13,6 +13,7 @@
 
 mod ailing;
 pub mod audit;
+pub mod backup;
 mod boot;
 mod catchup;
 mod committer;
@@ -29,6 +30,7 @@ mod mend;
 mod messages;
 mod pool;
 mod putaway;
+mod repeats;
 #[cfg(test)]
 mod retention_tests;
 mod room;

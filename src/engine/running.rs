@@ -12,6 +12,7 @@ use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::repeats::Repeats;
 use super::room::Room;
 use super::target::{Target, targets, transport};
 use super::watch::HouseOrder;
@@ -81,6 +82,7 @@ pub(super) struct Shared {
     pub room: Room,
     pub live: LiveHub,
     pub meters: Arc<Meters>,
+    pub repeats: Mutex<Repeats>,
     /// To count the workers; the pool itself holds what is here.
     pub pool: OnceLock<Weak<Pool<Job<Target>>>>,
     pub intake: Sender<ToIntake<Target>>,

@@ -147,6 +147,7 @@ impl Parts {
             room,
             live: front.live.clone(),
             meters: front.meters.clone(),
+            repeats: Mutex::default(),
             pool: OnceLock::new(),
             intake: to_intake,
             entries: to_committer,

@@ -17,7 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dispatch", &["model", "env", "store", "wire", "http"]),
     ("receiver", &["model", "env"]),
     ("admin", &["model", "env", "metrics"]),
-    ("engine", &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin", "metrics"]),
+    (
+        "engine",
+        &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin", "metrics"],
+    ),
     ("bench", &["env"]),
     (
         "cli",

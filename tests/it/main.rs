@@ -5,6 +5,7 @@
 
 mod audit;
 mod backlog;
+mod backup;
 mod bad_lines;
 mod bench;
 mod config;
@@ -17,5 +18,6 @@ mod order;
 mod peers;
 mod reload;
 mod support;
+mod transcript;
 mod usage;
 mod wire;

@@ -28,7 +28,7 @@ fn value(page: &str, series: &str) -> Option<f64> {
 }
 
 /// Prometheus' own lint. Without the tool it is said, and skipped.
-fn promtool(command: &str, input: &str) {
+pub fn promtool(command: &str, input: &str) {
     let tool = std::env::var("SPOOLHOOK_PROMTOOL").unwrap_or_else(|_| "promtool".to_owned());
     let (subject, stdin) = match command {
         "rules" => ("rules", "/dev/stdin"),

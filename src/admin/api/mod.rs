@@ -3,15 +3,18 @@
 //! Keys are snake_case except where Umbra's document spells them otherwise (`dateCreated`); instants are RFC 3339 in
 //! UTC with milliseconds; statuses and outcomes are the names of the one list in `model`.
 
+mod backup;
 mod delivery;
 mod event;
 mod quarantine;
 mod report;
+mod stats;
 mod text;
 mod webhook;
 
 use serde::{Deserialize, Serialize};
 
+pub use backup::{BackupFile, BackupPlan};
 pub use delivery::{AttemptDetail, AttemptLine, Delivery, DeliveryDetail, Gap, ReplayRequest, ReplayRow, Replays};
 pub use event::{DeliveryRef, EventDetail, EventPage, EventRecord, MatchReport, MatchRow};
 pub use quarantine::{QuarantineAnswer, QuarantineDetail, QuarantineEntry};
@@ -19,6 +22,7 @@ pub use report::{
     Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
     SubscriptionBooks, TenantBooks, Version,
 };
+pub use stats::{Stats, StatsMetric, StatsPoint};
 pub use webhook::{Counters, Webhook, WebhookAnswer, WebhookList};
 
 /// One page of a list, newest first unless the route says otherwise.

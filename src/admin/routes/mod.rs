@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 mod metrics;
 mod quarantine;
+mod stats;
 mod stream;
 mod system;
 mod table;
@@ -79,6 +80,9 @@ fn table() -> Table {
         .get("/v1/status", Read, system::status)
         .get("/v1/version", Read, system::version)
         .post("/v1/config/reload", Admin, system::reload)
+        .get("/v1/stats", Read, stats::stats)
+        .get("/v1/openapi.json", Read, stats::document)
+        .post("/v1/backup", Admin, system::backup)
         .get("/metrics", Read, metrics::metrics)
 }
 

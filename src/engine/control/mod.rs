@@ -7,22 +7,24 @@ mod observer;
 mod quarantine;
 mod reload;
 mod replay;
+mod stats;
 mod status;
 mod subscriptions;
 
 use std::sync::Arc;
 
-pub(super) use observer::observer;
+pub(super) use observer::{observer, sum_up};
 pub(super) use reload::reload;
+pub(super) use stats::look;
 
-use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
+use super::{audit, backup};
 use crate::admin::api::{
-    Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    BackupPlan, Books, Delivery, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer,
+    QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Stats, Status, Webhook,
 };
-use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, SubKey};
+use crate::admin::{Caller, Control, ControlError, DeliveryFilter, PageRequest, StatsRequest, SubKey};
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
 pub(super) struct Panel {
@@ -125,6 +127,17 @@ impl Control for Panel {
 
     fn reload(&self) -> Result<ReloadReport, ControlError> {
         Ok(reload(&*self.engine()?))
+    }
+
+    fn stats(&self, caller: &Caller, request: &StatsRequest) -> Result<Stats, ControlError> {
+        stats::stats(&*self.engine()?, caller, request)
+    }
+
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError> {
+        if caller.tenant.is_some() {
+            return Err(ControlError::NotFound("there is no route /v1/backup".to_owned()));
+        }
+        backup::online(&*self.engine()?).map_err(internal)
     }
 
     fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {

@@ -57,7 +57,11 @@ fn spool(shared: &Shared, page: &mut Page) {
     let mut count = |name, help, value| page.family(name, Kind::Counter, help).put_count(&[], value);
     count("spoolhook_events_accepted_total", "Events taken in from the spool and the logs.", books.events);
     count("spoolhook_events_unmatched_total", "Events that no subscription took.", books.unmatched);
-    count("spoolhook_spool_rejected_lines_total", "Lines that are no events: they are in quarantine.", books.quarantined);
+    count(
+        "spoolhook_spool_rejected_lines_total",
+        "Lines that are no events: they are in quarantine.",
+        books.quarantined,
+    );
     count("spoolhook_spool_blank_lines_total", "Lines without content.", books.blank);
     let behind: u64 = intake.sources.iter().map(|source| source.bytes_behind).sum();
     let files: usize = intake.sources.iter().map(|source| source.files).sum();
