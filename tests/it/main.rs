@@ -14,6 +14,7 @@ mod deliveries;
 mod faults;
 mod layers;
 mod metrics;
+mod openapi;
 mod order;
 mod peers;
 mod reload;

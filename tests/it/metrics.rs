@@ -12,7 +12,7 @@ use super::support::{HEAD, Scenario, Sink, wait_until};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The body of an answer of the socket.
-fn get(scenario: &Scenario, path: &str) -> String {
+pub fn get(scenario: &Scenario, path: &str) -> String {
     let mut stream = UnixStream::connect(scenario.path("state/spoolhook.sock")).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\nHost: spoolhook\r\n\r\n").unwrap();
     let mut answer = String::new();
