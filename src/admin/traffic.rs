@@ -13,6 +13,7 @@ use crate::metrics::{Histogram, Kind, Page};
 const DURATION_S: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 /// Requests so far. Routes are the templates of the table, so there is a bounded number of series.
+#[derive(Default)]
 pub struct Traffic {
     clock: SystemClock,
     counts: Mutex<Counts>,
@@ -22,12 +23,6 @@ pub struct Traffic {
 struct Counts {
     requests: BTreeMap<(String, String, u16), u64>,
     durations: BTreeMap<String, Histogram>,
-}
-
-impl Default for Traffic {
-    fn default() -> Self {
-        Self { clock: SystemClock::new(), counts: Mutex::default() }
-    }
 }
 
 /// Counts what passes.
