@@ -36,9 +36,10 @@ pub fn inventory(files: &dyn Files, spool: &Path, needed: &BTreeSet<SegmentId>) 
     for day in layout.archive_days(files)? {
         take(&day, &is_needed)?;
     }
-    // Drafts have names that begin with a point.
-    take(&layout.remnants, &|name| !name.as_encoded_bytes().starts_with(b"."))?;
-    take(&layout.quarantine, &|_| true)?;
+    // Drafts, and room that is held, have names that begin with a point.
+    let is_plain = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b".");
+    take(&layout.remnants, &is_plain)?;
+    take(&layout.quarantine, &is_plain)?;
     take(&layout.root, &|name| name == ".spool-id")?;
     let within = |path: PathBuf| path.strip_prefix(&layout.root).map(Path::to_owned).unwrap_or(path);
     let mut files_found: Vec<PathBuf> = found.into_iter().map(within).collect();
@@ -63,6 +64,7 @@ mod tests {
             format!("claimed/{open}"),
             "archive/remnants/.x.new".to_owned(),
             "quarantine/q.json".to_owned(),
+            "quarantine/.ballast-0".to_owned(),
             "in/a.ndjson".to_owned(),
             ".spool-id".to_owned(),
             ".lock".to_owned(),
