@@ -2,6 +2,7 @@
 //!
 //! The rooms below stand in the order an event passes them; `ARCHITECTURE.md` draws the picture.
 
+pub mod metrics;
 pub mod model;
 
 pub mod env;

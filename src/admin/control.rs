@@ -9,8 +9,8 @@ use super::api::{
     AttemptView, BodyOf, CancelAnswer, DeliveryPage, ReplayAnswer, ReplayJob, ReplayOrder, ReplayPreview,
 };
 use super::api::{
-    Books, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
-    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status, Webhook,
+    BackupPlan, Books, DeliveryDetail, EventDetail, EventPage, MatchReport, Page, QuarantineAnswer, QuarantineDetail,
+    QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Stats, StatsMetric, Status, Webhook,
 };
 use super::caller::Caller;
 use super::poll::{LostEvents, PollRequest};
@@ -71,6 +71,14 @@ pub trait Control: WebhookControl + Send + Sync {
     fn audit(&self, caller: &Caller) -> Result<Books, ControlError>;
     /// Loads the configuration again; returns when it is in force or refused.
     fn reload(&self, caller: &Caller) -> Result<ReloadReport, ControlError>;
+
+    /// Series for charts, of one subscription or of all that the caller sees.
+    fn stats(&self, caller: &Caller, request: &StatsRequest) -> Result<Stats, ControlError>;
+    /// What a backup consists of. Only for callers that see every tenant.
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError>;
+
+    /// What Prometheus reads, without the part that the control plane counts itself.
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError>;
 }
 
 /// What an order to replay led to.
@@ -122,6 +130,16 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
     pub page: PageRequest,
+}
+
+/// Which series to show. Nothing said: all of them, of the last hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatsRequest {
+    pub metric: Option<StatsMetric>,
+    pub subscription: Option<SubKey>,
+    pub since: Option<Timestamp>,
+    /// Seconds in a point.
+    pub step_s: Option<u64>,
 }
 
 /// Which part of a list.

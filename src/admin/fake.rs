@@ -11,7 +11,7 @@ use super::api::*;
 pub use replays::replay_job;
 
 use super::caller::Caller;
-use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
+use super::control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, StatsRequest, SubKey};
 use super::poll::{LostEvents, PollRequest};
 use crate::model::{DeliveryStatus, Outcome, Timestamp};
 
@@ -389,5 +389,23 @@ impl Control for FakeEngine {
             problems: vec![serde_json::json!({"code": "E001", "line": 7})],
             problems_text: "error[E001]: unknown key `event`\n".into(),
         })
+    }
+
+    fn stats(&self, _: &Caller, request: &StatsRequest) -> Result<Stats, ControlError> {
+        self.note(format!("{request:?}"));
+        let point = StatsPoint { at: NOON, delivered: Some(3), ..StatsPoint::default() };
+        Ok(Stats { metric: request.metric, since: NOON, step_s: 60, data: vec![point] })
+    }
+
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError> {
+        self.note(format!("backup for {}", caller.name));
+        Ok(BackupPlan { at: NOON, record: 7, waiting_files: 1, files: Vec::new() })
+    }
+
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {
+        let mut page = crate::metrics::Page::default();
+        page.single("spoolhook_start_time_seconds", crate::metrics::Kind::Gauge, "When it started.", 1.0);
+        self.note(format!("metrics for {}", caller.name));
+        Ok(page.into_text())
     }
 }

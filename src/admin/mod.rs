@@ -13,11 +13,13 @@ mod door;
 mod extract;
 mod listener;
 mod live;
+mod openapi;
 mod poll;
 mod problem;
 mod routes;
 mod server;
 mod signals;
+mod traffic;
 mod webhook_control;
 
 #[cfg(test)]
@@ -30,10 +32,11 @@ mod tests;
 pub use accept::AcceptRequest;
 pub use caller::{Caller, Scope};
 pub use changes::{ChangeError, Changed, Changes, NewChange};
-pub use control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, SubKey};
-pub use door::{Door, DoorError, DoorSettings, Tokens, may_see_metrics};
+pub use control::{Control, ControlError, DeliveryFilter, PageRequest, ReplayOutcome, StatsRequest, SubKey};
+pub use door::{Door, DoorError, DoorSettings, Tokens};
 pub use listener::AdminError;
 pub use live::{LiveFilter, LiveHub};
+pub use openapi::openapi;
 pub use poll::{LostEvents, PollRequest};
 pub use problem::{Problem, ProblemKind};
 pub use routes::{RouteInfo, routes};

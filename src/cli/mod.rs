@@ -4,15 +4,18 @@
 //! `--json` they print the engine's own answer, untouched.
 
 mod args;
+mod backup;
 mod bench;
 mod client;
 mod commands;
 mod context;
 mod demo;
+mod doctor;
 mod error;
 mod glue;
 mod human;
 mod init;
+mod keys;
 mod live;
 mod logging;
 mod output;

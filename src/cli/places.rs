@@ -44,6 +44,12 @@ pub fn state(global: &Global) -> Result<PathBuf, CliError> {
     Ok(place(&config, "state", "dir")?.unwrap_or(beside(&config, "state")))
 }
 
+/// `[logging] format`, where the configuration can be read and says so.
+pub fn log_format(global: &Global) -> Option<String> {
+    let config = config_file(global).ok()?;
+    word(&config, "logging", "format").ok().flatten()
+}
+
 /// The directory producers write under: `[spool] dir`.
 pub fn spool(global: &Global) -> Result<PathBuf, CliError> {
     let config = config_file(global)?;
@@ -54,8 +60,14 @@ fn beside(config: &Path, name: &str) -> PathBuf {
     config.parent().unwrap_or(Path::new("")).join(name)
 }
 
-/// The path at `[table] key`, the last file that says it winning, relative to the configuration's directory.
+/// The path at `[table] key`, relative to the configuration's directory.
 fn place(config: &Path, table: &str, key: &str) -> Result<Option<PathBuf>, CliError> {
+    let base = config.parent().unwrap_or(Path::new(""));
+    Ok(word(config, table, key)?.map(|path| base.join(path)))
+}
+
+/// The text at `[table] key`, the last file that says it winning.
+fn word(config: &Path, table: &str, key: &str) -> Result<Option<String>, CliError> {
     let base = config.parent().unwrap_or(Path::new(""));
     let mut found = None;
     for file in std::iter::once(config.to_owned()).chain(fragments(base)) {
@@ -71,7 +83,7 @@ fn place(config: &Path, table: &str, key: &str) -> Result<Option<PathBuf>, CliEr
                 .help(format!("spoolhook check {} shows where", file.display()))
         })?;
         if let Some(path) = document.get(table).and_then(|table| table.get(key)).and_then(toml::Value::as_str) {
-            found = Some(base.join(path));
+            found = Some(path.to_owned());
         }
     }
     Ok(found)

@@ -107,6 +107,7 @@ fn build<'d>(documents: &'d [Document<'d>], base: &Path, report: &mut Report<'_>
     let admin = sections::admin(admin, &state, report);
     let delivery = sections::delivery(tables.single("[delivery]"), report);
     let network = sections::network(tables.single("[network]"), report);
+    let logging = sections::logging(tables.single("[logging]"), report);
     let logs = sections::logs(tables.logs, report);
     let tenants = tenants::read(tables.tenants, report);
 
@@ -122,6 +123,7 @@ fn build<'d>(documents: &'d [Document<'d>], base: &Path, report: &mut Report<'_>
         admin,
         delivery,
         network,
+        logging,
         tenants: tenants.into_values().map(|tenant| tenant.config).collect(),
         subscriptions: drafts.into_iter().filter_map(|draft| draft.subscription).collect(),
         webhooks: Webhooks::default(),
@@ -143,12 +145,13 @@ struct Tables<'d> {
     dialects: Vec<Field<'d>>,
 }
 
-const SINGLES: [(&str, &str); 5] = [
+const SINGLES: [(&str, &str); 6] = [
     ("spool", "[spool]"),
     ("state", "[state]"),
     ("admin", "[admin]"),
     ("delivery", "[delivery]"),
     ("network", "[network]"),
+    ("logging", "[logging]"),
 ];
 
 impl<'d> Tables<'d> {

@@ -51,6 +51,22 @@ const PLAIN_KEYS: &[&str] = &[
 const SECRET_PREFIXES: &[&str] = &["whsec_", "whsk_", "Bearer ", "Basic "];
 const SHOWN: &str = "***";
 
+/// The whole file with everything hidden that must not be shown; `None` when it is not TOML, and nobody can tell.
+pub fn masked(text: &str) -> Option<String> {
+    let root = DeTable::parse(text).ok()?;
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in hidden(root.get_ref(), text).into_iter().filter(|range| range.start < range.end) {
+        if range.start >= at {
+            shown.push_str(&text[at..range.start]);
+            shown.push_str(SHOWN);
+        }
+        at = at.max(range.end);
+    }
+    shown.push_str(&text[at..]);
+    Some(shown)
+}
+
 /// The byte ranges of `text` that must not be shown, in order.
 pub(super) fn hidden(root: &DeTable<'_>, text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();

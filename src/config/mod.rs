@@ -34,11 +34,12 @@ mod tests;
 
 pub use codes::explain;
 pub use load::{Loaded, load, load_text};
+pub use mask::masked;
 pub use problems::{Problem, Problems, Spot, problems_json};
 pub use reload::{Changes, SubscriptionKey, diff};
 pub use settings::{
-    AdminConfig, Config, DeliveryDefaults, LogConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
-    TenantConfig,
+    AdminConfig, Config, DeliveryDefaults, LogConfig, LoggingConfig, NetworkConfig, Proxy, Retention, SpoolConfig,
+    StateConfig, TenantConfig,
 };
 pub use values::{NetworkEntry, duration, rate, say_duration};
 pub use webhooks::{

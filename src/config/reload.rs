@@ -85,6 +85,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     note(old.delivery.workers != new.delivery.workers, "delivery.workers", true);
     note(old.delivery.history != new.delivery.history, "delivery.history", false);
     note(old.network != new.network, "network", false);
+    note(old.logging != new.logging, "logging", false);
     note(old.tenants != new.tenants, "tenant", false);
     note(old.webhook_dialect != new.webhook_dialect, "admin.webhook_dialect", false);
     changes

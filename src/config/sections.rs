@@ -17,7 +17,7 @@ use super::presets;
 use super::reader::{Field, Table};
 use super::report::Report;
 use super::settings::{
-    AdminConfig, DeliveryDefaults, LogConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
+    AdminConfig, DeliveryDefaults, LogConfig, LoggingConfig, NetworkConfig, Proxy, Retention, SpoolConfig, StateConfig,
 };
 use super::values::{NetworkEntry, network_entry};
 
@@ -177,6 +177,20 @@ pub(super) fn network(mut table: Table<'_>, report: &mut Report<'_>) -> NetworkC
     };
     table.finish(report);
     config
+}
+
+const FORMATS: &[(&str, ())] = &[("auto", ()), ("text", ()), ("json", ()), ("journal", ())];
+const ATTEMPTS: &[(&str, bool)] = &[("failures", false), ("all", true)];
+const URLS: &[(&str, bool)] = &[("host", false), ("full", true)];
+
+pub(super) fn logging(mut table: Table<'_>, report: &mut Report<'_>) -> LoggingConfig {
+    if let Some(field) = table.take("format") {
+        field.word("log format", "a format", FORMATS, report);
+    }
+    let attempts = table.take("attempts").and_then(|field| field.word("choice", "a choice", ATTEMPTS, report));
+    let urls = table.take("urls").and_then(|field| field.word("choice", "a choice", URLS, report));
+    table.finish(report);
+    LoggingConfig { all_attempts: attempts.unwrap_or(false), full_urls: urls.unwrap_or(false) }
 }
 
 fn retention(table: &mut Table<'_>, name: &'static str, default: Retention, report: &mut Report<'_>) -> Retention {

@@ -21,6 +21,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub delivery: DeliveryDefaults,
     pub network: NetworkConfig,
+    pub logging: LoggingConfig,
     /// By id.
     pub tenants: Vec<TenantConfig>,
     /// In the order they are written; names are unique within a tenant.
@@ -115,6 +116,15 @@ pub struct NetworkConfig {
     pub proxy: Proxy,
 }
 
+/// `[logging]`: what the engine's log says of attempts. Its `format` is read before anything else, by the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggingConfig {
+    /// Attempts that delivered get a line too. Without it they get one only at the level `debug`.
+    pub all_attempts: bool,
+    /// Endpoints are named by their whole URL instead of host and a digest: it may carry a token.
+    pub full_urls: bool,
+}
+
 /// Where requests go through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proxy {
@@ -158,6 +168,7 @@ impl fmt::Debug for Config {
             .field("admin", &self.admin)
             .field("delivery", &self.delivery)
             .field("network", &self.network)
+            .field("logging", &self.logging)
             .field("tenants", &self.tenants)
             .field("subscriptions", &self.subscriptions)
             .field("dialects", &self.dialects.names())

@@ -2,6 +2,7 @@
 //!
 //! The only thread that writes the journal and the view. If a commit fails nothing is let loose: the line stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -9,6 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::doubt::Doubt;
 use super::messages::{Entry, Then, ToScheduler};
 use crate::dispatch::{Input, Job};
+use crate::env::Clock;
 use crate::store::{Record, RowNotice, State};
 
 /// Entries in one commit at most.
@@ -16,8 +18,8 @@ const ENTRIES_MAX: usize = 1024;
 /// How long ledger changes may wait for the view on an idle engine.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Sees every durable record.
-pub type Observer = Box<dyn Fn(&[Record]) + Send>;
+/// Sees every durable record, and how long the commit took that made it so.
+pub type Observer = Box<dyn Fn(&[Record], Duration) + Send>;
 
 /// Where the committer lets things loose.
 pub struct Outlets<T> {
@@ -25,6 +27,7 @@ pub struct Outlets<T> {
     pub jobs: Box<dyn Fn(Job<T>) + Send>,
     /// Looks at every durable record: counters, the live stream.
     pub observe: Observer,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Takes what has gathered (waiting up to a second for a first entry), commits it and lets it loose. Returns `false` when
@@ -48,6 +51,7 @@ pub fn step<T>(state: &mut State, entries: &Receiver<Entry<T>>, outlets: &Outlet
 /// Commits `entries` as one and lets them loose in order.
 pub fn commit<T>(state: &mut State, mut entries: Vec<Entry<T>>, outlets: &Outlets<T>) -> Result<(), Doubt> {
     let records: Vec<Record> = entries.iter_mut().flat_map(|entry| std::mem::take(&mut entry.records)).collect();
+    let begun = outlets.clock.monotonic();
     let notices = match state.commit(&records) {
         Ok(notices) => notices,
         Err(error) => {
@@ -58,7 +62,7 @@ pub fn commit<T>(state: &mut State, mut entries: Vec<Entry<T>>, outlets: &Outlet
             return Err(doubt);
         }
     };
-    (outlets.observe)(&records);
+    (outlets.observe)(&records, outlets.clock.monotonic().saturating_sub(begun));
     let commits = entries.iter().map(|entry| entry.commits).sum();
     tell_scheduler(outlets, notices, commits);
     for entry in entries {

@@ -12,6 +12,7 @@ use super::running::{Shared, lock};
 use crate::admin::{self, Admin, AdminError, Door, DoorSettings, Listen, LiveHub};
 use crate::config::Config;
 use crate::env::{Clock, Files};
+use crate::metrics::Meters;
 use crate::model::Timestamp;
 
 /// Attempts that a slow watcher may lag behind.
@@ -90,6 +91,7 @@ pub(super) struct Front {
     pub desk: Arc<Desk>,
     pub live: LiveHub,
     door: Option<Arc<Door>>,
+    pub meters: Arc<Meters>,
     admin: Option<Admin>,
 }
 
@@ -104,7 +106,8 @@ impl Front {
         let reason = "the engine starts".to_owned();
         let standstill = Standstill { is_starting: true, reason, ..Standstill::default() };
         let desk = Desk { behind: Mutex::new(Err(standstill)), opened: Condvar::new(), receipts: Mutex::new(None) };
-        Self { desk: Arc::new(desk), live: LiveHub::new(LIVE_LINES), door: None, admin: None }
+        let (desk, live) = (Arc::new(desk), LiveHub::new(LIVE_LINES));
+        Self { desk, live, door: None, meters: Arc::default(), admin: None }
     }
 
     /// Whether the doors that were opened are still attended.

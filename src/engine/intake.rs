@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use super::doubt::Doubt;
-use super::lanes::plan;
+use super::lanes::{InForce, plan};
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake};
 use super::putaway::retain;
 use super::running::lock;
@@ -51,10 +51,39 @@ pub struct Links<T> {
     pub at_home: Box<dyn Fn(Vec<SubId>) -> Vec<SubId> + Send>,
     /// Says that a long piece of work goes on.
     pub beat: Box<dyn Fn() + Send>,
-    /// Told when something may have been removed from the disk.
-    pub removed: Box<dyn Fn() + Send>,
+    /// Has the disk hold room for records, when something may have been removed from it too. Whether there is enough.
+    pub hold_room: Box<dyn Fn() -> bool + Send>,
     /// Held by those who read all that the books speak of: nothing is removed meanwhile.
     pub audits: Arc<RwLock<()>>,
+}
+
+/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand, or any at all when there is
+/// little room for their records...
+const IN_HAND_MAX: u64 = 1024;
+/// ...unless none of them has ended for so long: then others may be had that can.
+const STILL: Duration = Duration::from_secs(1);
+/// Between two looks meanwhile.
+const TIGHT_LOOK: Duration = Duration::from_millis(20);
+
+/// How deliveries come along meanwhile.
+#[derive(Default)]
+struct Progress {
+    ended: u64,
+    seen: Duration,
+}
+
+impl Progress {
+    /// Whether to wait for what is in hand: the records of all that is read have to fit into the room that is held for them,
+    /// until the first segment is done with and removed.
+    fn waits(&mut self, ledger: &Ledger, in_hand_max: u64, at: Duration) -> bool {
+        let books = ledger.lanes.values().map(|lane| &lane.books);
+        let (matched, pending) = books.fold((0, 0), |sum, books| (sum.0 + books.matched, sum.1 + books.pending()));
+        let ended = matched - pending;
+        if ended != self.ended {
+            (self.ended, self.seen) = (ended, at);
+        }
+        pending > in_hand_max && at < self.seen + STILL
+    }
 }
 
 /// The intake.
@@ -66,6 +95,7 @@ pub struct Intake<T> {
     links: Links<T>,
     pending: Option<ToIntake<T>>,
     last_retire: Option<Duration>,
+    progress: Progress,
 }
 
 /// A log's cursor as the journal keeps it.
@@ -136,7 +166,7 @@ pub fn count_past(
 impl<T> Intake<T> {
     pub fn new(ingest: Ingest, state: StateReader, running: HashSet<SubId>, links: Links<T>) -> Self {
         let log = ingest.reader();
-        Self { ingest, log, state, running, links, pending: None, last_retire: None }
+        Self { ingest, log, state, running, links, pending: None, last_retire: None, progress: Progress::default() }
     }
 
     /// One round: a request, a read, retirement. Returns how long nothing is expected to happen, or `None` to stop.
@@ -148,6 +178,12 @@ impl<T> Intake<T> {
         }
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
+        let is_tight = self.ingest.is_tight();
+        let waits = is_tight && {
+            let in_hand_max = if (self.links.hold_room)() { IN_HAND_MAX } else { 0 };
+            self.progress.waits(&self.state.ledger(), in_hand_max, self.links.clock.monotonic())
+        };
+        self.ingest.set_reading(!waits);
         let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
@@ -167,6 +203,9 @@ impl<T> Intake<T> {
             status.shortage = self.ingest.shortage().map(str::to_owned);
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
+        }
+        if is_tight {
+            return Ok(Some(TIGHT_LOOK));
         }
         Ok(Some(match tick.next {
             Next::Now => Duration::ZERO,
@@ -220,7 +259,7 @@ impl<T> Intake<T> {
         let mut records = retain(&mut self.ingest, &self.state, settled_below, now)?;
         let (cancelled, gone) = withdraw(&self.state, overdue, now)?;
         records.extend(cancelled);
-        (self.links.removed)();
+        (self.links.hold_room)();
         if !records.is_empty() {
             self.running.retain(|sub| !gone.contains(sub));
             let lanes = gone.into_iter().map(LaneCommand::Forget).collect();
@@ -240,7 +279,9 @@ impl<T> Intake<T> {
         let past = |filter: &CompiledFilter, from| count_past(&ledger, &self.log, filter, from, &*self.links.beat);
         // By the time that withdrawing goes by: a step of the wall clock must not make the wait short.
         let now = lock(&self.links.ages).at(self.links.clock.now(), self.links.clock.monotonic());
-        match plan(&ledger, &request.subscriptions, &self.running, now, &past, &|sub| self.state.view.ordered(sub)) {
+        let routing = lock(&self.links.routing).clone();
+        let running = InForce { lanes: &self.running, routing: &routing };
+        match plan(&ledger, &request.subscriptions, running, now, &past, &|sub| self.state.view.ordered(sub)) {
             Err(reason) => {
                 let _ = request.reply.send(Err(reason));
             }

@@ -13,6 +13,7 @@
 
 mod ailing;
 pub mod audit;
+pub mod backup;
 mod boot;
 mod catchup;
 mod committer;
@@ -30,6 +31,7 @@ mod messages;
 mod pool;
 mod putaway;
 mod receipts;
+mod repeats;
 mod replays;
 #[cfg(test)]
 mod retention_tests;

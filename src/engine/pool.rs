@@ -68,6 +68,12 @@ impl<J: Send + 'static> Pool<J> {
         }
     }
 
+    /// How many workers there are, and how many of them are at work.
+    pub fn size(&self) -> (usize, usize) {
+        let all = self.threads.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (all, all.saturating_sub(self.shared.lock().idle))
+    }
+
     /// Starts a worker for jobs that wait although none could be started when they came.
     pub fn mend(&self) {
         let queue = self.shared.lock();

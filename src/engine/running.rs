@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::doubt::Doubt;
 use super::intake::IntakeStatus;
 use super::messages::{Entry, LaneCommand, Reconfigure, Routing, Then, ToIntake, ToScheduler};
 use super::pool::Pool;
+use super::repeats::Repeats;
 use super::replays::Book;
 use super::room::Room;
 use super::target::{Ready, Target, targets, transport, unchanged};
@@ -25,6 +26,7 @@ use crate::dispatch::{Job, Scheduler};
 use crate::env::{Clock, SteadyTime};
 use crate::http::UreqTransport;
 use crate::ingest::LogReader;
+use crate::metrics::Meters;
 use crate::model::Timestamp;
 use crate::store::{Record, StateReader};
 
@@ -87,6 +89,10 @@ pub(super) struct Shared {
     pub room: Room,
     pub live: LiveHub,
     pub door: Arc<Door>,
+    pub meters: Arc<Meters>,
+    pub repeats: Mutex<Repeats>,
+    /// To count the workers; the pool itself holds what is here.
+    pub pool: OnceLock<Weak<Pool<Job<Target>>>>,
     pub intake: Sender<ToIntake<Target>>,
     pub entries: Sender<Entry<Target>>,
     pub scheduler: Sender<ToScheduler<Target>>,

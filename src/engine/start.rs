@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread;
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
@@ -162,6 +162,9 @@ impl Parts {
             room,
             live: front.live.clone(),
             door: door.clone(),
+            meters: front.meters.clone(),
+            repeats: Mutex::default(),
+            pool: OnceLock::new(),
             intake: to_intake,
             entries: to_committer,
             scheduler: to_scheduler,
@@ -193,6 +196,7 @@ impl Parts {
                 }
             }))
         };
+        let _ = shared.pool.set(Arc::downgrade(&pool));
         let committer = guard.spawn(Who::Committer, {
             let outlets = Outlets {
                 scheduler: shared.scheduler.clone(),
@@ -201,6 +205,7 @@ impl Parts {
                     Box::new(move |job| pool.submit(job))
                 },
                 observe: super::control::observer(shared.clone()),
+                clock: clock.clone(),
             };
             let shared = shared.clone();
             move || {

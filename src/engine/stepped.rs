@@ -210,7 +210,8 @@ impl Stepped {
         let outlets = Outlets {
             scheduler: to_scheduler,
             jobs: Box::new(move |job| to_workers.send(job).unwrap()),
-            observe: Box::new(|_| ()),
+            observe: Box::new(|_, _| ()),
+            clock: self.clock.clone(),
         };
         let catchup = CatchUp::new(state.reader(), log.clone());
         let wake_at = Some(now);

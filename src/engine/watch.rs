@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ailing::ailing;
-use super::control::{end_overlaps, reload};
+use super::control::{end_overlaps, look, reload, sum_up};
 use super::doubt::Doubt;
 use super::messages::{Entry, LaneCommand, Then};
 use super::running::{Shared, lock};
@@ -127,7 +127,11 @@ pub(super) fn keep_house(shared: &Shared, orders: &Receiver<HouseOrder>) -> Resu
         shared.pulses.beat(Who::Housekeeping);
         shared.transport().close_idle();
         shared.room.hold();
+        sum_up(shared);
         looks += 1;
+        if looks % LOOKS_PER_PRUNE == 1 {
+            look(shared);
+        }
         if looks % LOOKS_PER_PRUNE == 0 {
             prune(shared, &mut began)?;
         }

@@ -3,10 +3,12 @@
 
 mod clock;
 mod files;
+mod process;
 mod replace;
 mod sys;
 
 pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
 pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Space, Stat, Writers};
+pub use process::ProcessUse;
 pub use replace::replace;
 pub use sys::{ignore_lease_signal, raise_open_files};

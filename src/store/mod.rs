@@ -8,6 +8,7 @@ mod aside;
 mod base;
 mod checkpoint;
 mod chunk;
+mod dump;
 mod extents;
 pub mod frame;
 mod history;
@@ -27,15 +28,17 @@ mod tail;
 mod tree;
 mod view;
 
+pub use dump::{DumpLine, ExportError, ImportError, PartReport, export, import, verify};
 pub use extents::Extents;
 pub use journal::{Damage, JournalError, JournalFile};
 pub use ledger::{AttemptCounters, Books, FilterEra, Forgotten, LaneState, Ledger, RowChange, SpoolBooks};
-pub use lock::LockError;
+pub use lock::{LockError, StateLock};
 pub use record::{
     Barrier, Claim, DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, LastAttempt, Origin, Record,
     Verdict,
 };
 pub use recount::{Recount, RowMark};
+pub use recovering::write as owe_answer;
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
 pub use view::{Ordered, View, ViewError};

@@ -20,7 +20,7 @@ pub(super) fn read(files: &dyn Files, dir: &Path) -> io::Result<Option<String>> 
 }
 
 /// Says durably that an answer is owed.
-pub(super) fn write(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()> {
+pub fn write(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()> {
     match files.create(&path(dir)) {
         // One who was killed may not have come to the sync.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => files.open(&path(dir))?.sync_data()?,

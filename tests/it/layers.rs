@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("metrics", &["model"]),
     ("env", &["model"]),
     ("routing", &["model"]),
     ("wire", &["model"]),
@@ -16,14 +17,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("producer", &["model", "env", "ingest"]),
     ("dispatch", &["model", "env", "store", "wire", "http"]),
     ("receiver", &["model", "env"]),
-    ("admin", &["model", "env"]),
-    ("engine", &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin"]),
+    ("admin", &["model", "env", "metrics"]),
+    (
+        "engine",
+        &["model", "env", "routing", "wire", "store", "http", "config", "ingest", "dispatch", "admin", "metrics"],
+    ),
     ("bench", &["env"]),
     (
         "cli",
         &[
             "model", "env", "routing", "wire", "http", "config", "ingest", "receiver", "admin", "engine", "store",
-            "bench", "producer",
+            "bench", "producer", "metrics",
         ],
     ),
 ];

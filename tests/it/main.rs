@@ -5,6 +5,7 @@
 
 mod audit;
 mod backlog;
+mod backup;
 mod bad_lines;
 mod bench;
 mod config;
@@ -14,6 +15,8 @@ mod door;
 mod faults;
 mod layers;
 mod long_history;
+mod metrics;
+mod openapi;
 mod order;
 mod peers;
 mod poll;
@@ -21,6 +24,7 @@ mod produce;
 mod reload;
 mod replays;
 mod support;
+mod transcript;
 mod usage;
 mod webhooks;
 mod wire;

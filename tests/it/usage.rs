@@ -38,7 +38,7 @@ fn the_example_configuration_runs_as_it_is() {
     assert!(saved["verdict"].as_str().unwrap().starts_with("signature ok (standard"));
 
     assert_eq!(engine.stop(), Some(0));
-    assert!(engine.log().contains("\"message\":\"running\""), "{}", engine.log());
+    assert!(engine.log().contains("\"msg\":\"running\""), "{}", engine.log());
     assert_eq!(listen.stop(), Some(0));
     assert!(listen.log().contains("signature ok"), "{}", listen.log());
 }

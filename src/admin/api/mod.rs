@@ -5,12 +5,14 @@
 
 mod accept;
 mod attempt;
+mod backup;
 mod change;
 mod delivery;
 mod event;
 mod quarantine;
 mod replay;
 mod report;
+mod stats;
 mod text;
 mod token;
 mod webhook;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accept::{Accepted, AcceptedEvent, LineFault};
 pub use attempt::{AttemptView, BodyOf, RequestView};
+pub use backup::{BackupFile, BackupPlan};
 pub use change::Change;
 pub use delivery::{
     AttemptDetail, AttemptLine, Delivery, DeliveryDetail, DeliveryPage, Gap, ReplayRequest, ReplayRow, Replays,
@@ -33,6 +36,7 @@ pub use report::{
     Books, Check, ConfigStatus, DeliveryBooks, DeliveryStats, Readiness, ReloadReport, SpoolBooks, SpoolStatus, Status,
     SubscriptionBooks, TenantBooks, Version,
 };
+pub use stats::{Stats, StatsMetric, StatsPoint};
 pub use token::{NewToken, Token, TokenAnswer};
 pub use webhook::{Counters, OAuth2Shown, Webhook, WebhookAnswer, WebhookList, WebhookSettings};
 pub use webhook_change::{FieldFault, WebhookChanged, WebhookCreated, WebhookRotated, WebhookTested};

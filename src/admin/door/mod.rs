@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
-pub use gate::may_see_metrics;
 pub(super) use gate::{Stranger, over_tcp};
 pub(super) use request_id::{RequestId, with_request_id};
 pub(super) use tokens::Proof;

@@ -199,22 +199,19 @@ fn readiness_in_full_needs_a_token() {
 }
 
 #[test]
-fn metrics_are_for_this_machine_and_for_tokens_of_all_tenants() {
+fn programs_of_this_machine_read_metrics_without_a_token() {
     use axum::extract::ConnectInfo;
-    let parts = |peer: &str, header: Option<&str>, caller: Option<Caller>| {
-        let mut request = axum::http::Request::builder();
+    let may = |method: &str, path: &str, peer: &str, header: Option<&str>| {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
         if let Some(name) = header {
             request = request.header(name, "10.0.0.7");
         }
         let mut parts = request.body(()).unwrap().into_parts().0;
         parts.extensions.insert(ConnectInfo(peer.parse::<std::net::SocketAddr>().unwrap()));
-        if let Some(caller) = caller {
-            parts.extensions.insert(caller);
-        }
-        may_see_metrics(&parts).is_ok()
+        super::gate::reader_of_metrics(&parts).is_some_and(|reader| reader.scope == Scope::Read)
     };
-    assert!(parts("127.0.0.1:5", None, None) && parts("[::ffff:127.0.0.1]:5", None, None));
-    assert!(!parts("127.0.0.1:5", Some("x-forwarded-for"), None) && !parts("10.0.0.7:5", None, None));
-    assert!(parts("10.0.0.7:5", None, Some(Caller { scope: Scope::Read, ..Caller::socket() })));
-    assert!(!parts("10.0.0.7:5", None, Some(Caller { tenant: Some("acme".into()), ..Caller::socket() })));
+    assert!(may("GET", "/metrics", "127.0.0.1:5", None) && may("GET", "/metrics", "[::ffff:127.0.0.1]:5", None));
+    assert!(!may("GET", "/metrics", "127.0.0.1:5", Some("x-forwarded-for")));
+    assert!(!may("GET", "/metrics", "10.0.0.7:5", None));
+    assert!(!may("GET", "/v1/status", "127.0.0.1:5", None) && !may("POST", "/metrics", "127.0.0.1:5", None));
 }

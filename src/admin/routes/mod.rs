@@ -5,10 +5,12 @@ mod attempts;
 mod changes;
 mod deliveries;
 mod events;
+mod metrics;
 mod poll;
 mod quarantine;
 mod record;
 mod replays;
+mod stats;
 mod stream;
 mod system;
 mod table;
@@ -36,6 +38,7 @@ use super::door::{self, Door};
 use super::extract::BODY_BYTES_MAX;
 use super::live::LiveHub;
 use super::problem::{Problem, ProblemKind};
+use super::traffic::{self, Traffic};
 
 pub use self::table::RouteInfo;
 
@@ -48,6 +51,7 @@ pub(super) struct Shared {
     stream_seats: Arc<Semaphore>,
     door: Arc<Door>,
     poll_seats: Arc<Semaphore>,
+    traffic: Arc<Traffic>,
 }
 
 /// Every route, twice: as the unix socket serves it, where everybody is the same caller, and as TCP does at `tcp`, where a
@@ -61,9 +65,18 @@ pub(super) fn whole(
 ) -> (Router, Router) {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
     let poll_seats = Arc::new(Semaphore::new(poll::WAITING_MAX));
-    let door_of_all = door.clone();
-    let shared = Shared { control: control.clone(), live, stopped, stream_seats: seats, door: door_of_all, poll_seats };
+    let traffic = Arc::new(Traffic::default());
+    let shared = Shared {
+        control: control.clone(),
+        live,
+        stopped,
+        stream_seats: seats,
+        door: door.clone(),
+        poll_seats,
+        traffic: traffic.clone(),
+    };
     let (api, _) = table().into_parts();
+    let api = api.route_layer(middleware::from_fn_with_state(traffic, traffic::count));
     let all = answers(api.with_state(shared).layer(Extension(door.clone())).merge(health(control)));
     (finish(all.clone().layer(Extension(Caller::socket()))), finish(door::over_tcp(all, door, tcp)))
 }
@@ -113,6 +126,10 @@ fn table() -> Table {
         .post("/v1/tokens", Admin, tokens::create)
         .delete("/v1/tokens/{id}", Admin, tokens::revoke)
         .get("/v1/changes", Admin, changes::list)
+        .get("/v1/stats", Read, stats::stats)
+        .get("/v1/openapi.json", Read, stats::document)
+        .post("/v1/backup", Admin, system::backup)
+        .get("/metrics", Read, metrics::metrics)
 }
 
 fn health(control: Arc<dyn Control>) -> Router {

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::super::api::{Books, Readiness, ReloadReport, Status, Version};
+use super::super::api::{BackupPlan, Books, Readiness, ReloadReport, Status, Version};
 use super::super::caller::Caller;
 use super::super::changes::Changed;
 use super::super::control::Control;
@@ -61,6 +61,15 @@ pub async fn version(_: Params<NoParams>) -> Json<Version> {
 /// 200 with differences too: the question was answered.
 pub async fn audit(State(shared): State<Shared>, caller: Caller, _: Params<NoParams>) -> Result<Json<Books>, Problem> {
     Ok(Json(ask(&shared.control, move |control| control.audit(&caller)).await?))
+}
+
+/// What to copy for a backup: the copying is the caller's, on the same machine.
+pub async fn backup(
+    State(shared): State<Shared>,
+    caller: Caller,
+    _: Params<NoParams>,
+) -> Result<Json<BackupPlan>, Problem> {
+    Ok(Json(ask(&shared.control, move |control| control.backup(&caller)).await?))
 }
 
 /// 422 with the diagnostics when the files are not valid and the old configuration stays.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::client::Answer;
 use super::super::error::{CliError, ExitKind};
-use crate::admin::api::Books;
-use crate::engine::audit;
+use crate::admin::api::{BackupPlan, Books};
+use crate::engine::{audit, backup};
 use crate::env::{Files, OsFiles};
 use crate::ingest::LogReader;
 use crate::model::Timestamp;
@@ -39,4 +39,23 @@ pub fn audit(state: &Path, spool: &Path, now: Timestamp) -> Result<Option<Audite
     let value = audit::offline(&reader.reader(), &log).map_err(|error| failed(&error))?;
     let json = serde_json::to_vec(&value).map_err(|error| failed(&error))?;
     Ok(Some(Audited { answer: Answer { value, json }, found: opened.notices }))
+}
+
+/// A state that this process has opened: no engine starts on it meanwhile.
+pub struct Opened(#[expect(dead_code, reason = "the state's lock lives as long as the state")] State);
+
+/// What a backup of the state in `state` and the spool in `spool` consists of; `None` when an engine runs.
+pub fn backup(state: &Path, spool: &Path, now: Timestamp) -> Result<Option<(BackupPlan, Opened)>, CliError> {
+    if !state.join("journal").is_dir() {
+        let text = format!("nothing to back up: no engine answers, and there is no journal in {}", state.display());
+        return Err(CliError::new(ExitKind::Unreachable, text));
+    }
+    let failed = |error: &dyn std::fmt::Display| CliError::new(ExitKind::Io, format!("cannot back up: {error}"));
+    let opened = match State::open(Arc::new(OsFiles), state, now) {
+        Ok((opened, _)) => opened,
+        Err(StateError::Lock(LockError::Held { .. })) => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+    };
+    let plan = backup::plan(&opened.reader(), opened.dir(), spool, now).map_err(|error| failed(&error))?;
+    Ok(Some((plan, Opened(opened))))
 }

@@ -5,6 +5,7 @@ mod attempts;
 mod cancel;
 mod deliveries;
 mod events;
+mod metrics;
 mod observer;
 mod poll;
 mod quarantine;
@@ -13,6 +14,7 @@ mod replay;
 mod replay_ids;
 mod replays;
 mod sight;
+mod stats;
 mod status;
 mod subscriptions;
 mod webhooks;
@@ -20,22 +22,24 @@ mod webhooks;
 use std::sync::Arc;
 
 pub(super) use deliveries::subscription_of;
-pub(super) use observer::observer;
+pub(super) use observer::{observer, sum_up};
 pub(super) use reload::reload;
 pub(super) use replay::{again, delivered, new_delivery, replay_key};
+pub(super) use stats::look;
 pub(super) use webhooks::end_overlaps;
 
-use super::audit;
 use super::desk::Desk;
 use super::running::Shared;
+use super::{audit, backup};
 use crate::admin::api::{
-    Accepted, Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page,
-    QuarantineAnswer, QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Status,
-    Webhook,
+    Accepted, BackupPlan, Books, CancelAnswer, DeliveryDetail, DeliveryPage, EventDetail, EventPage, MatchReport, Page,
+    QuarantineAnswer, QuarantineDetail, QuarantineEntry, Readiness, ReloadReport, ReplayRequest, ReplayRow, Stats,
+    Status, Webhook,
 };
 use crate::admin::api::{AttemptView, BodyOf, ReplayJob, ReplayOrder};
 use crate::admin::{
-    AcceptRequest, Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, ReplayOutcome, SubKey,
+    AcceptRequest, Caller, Control, ControlError, DeliveryFilter, PageRequest, PollRequest, ReplayOutcome,
+    StatsRequest, SubKey,
 };
 
 /// The engine as the control plane sees it. Behind it the engine may be taken down and built anew.
@@ -182,5 +186,23 @@ impl Control for Panel {
     fn reload(&self, caller: &Caller) -> Result<ReloadReport, ControlError> {
         caller.needs_all_tenants("the configuration")?;
         Ok(reload(&*self.engine()?))
+    }
+
+    fn stats(&self, caller: &Caller, request: &StatsRequest) -> Result<Stats, ControlError> {
+        stats::stats(&*self.engine()?, caller, request)
+    }
+
+    fn backup(&self, caller: &Caller) -> Result<BackupPlan, ControlError> {
+        if caller.tenant.is_some() {
+            return Err(ControlError::NotFound("there is no route /v1/backup".to_owned()));
+        }
+        backup::online(&*self.engine()?).map_err(internal)
+    }
+
+    fn metrics(&self, caller: &Caller) -> Result<String, ControlError> {
+        match self.desk.engine() {
+            Ok(shared) => metrics::render(&shared, caller),
+            Err(standstill) => Ok(metrics::at_a_standstill(&standstill)),
+        }
     }
 }

@@ -20,6 +20,12 @@ fn invalid(message: &str, problems: &config::Problems) -> ReloadReport {
 
 pub fn reload(shared: &Shared) -> ReloadReport {
     let _one_at_a_time = lock(&shared.reloading);
+    let report = load(shared);
+    shared.meters.lock().totals.reload_failed = !report.applied;
+    report
+}
+
+fn load(shared: &Shared) -> ReloadReport {
     let Some(path) = &shared.config_path else {
         return refused("this engine runs without a configuration file; there is nothing to load again".to_owned());
     };

@@ -56,16 +56,11 @@ pub fn status(shared: &Shared, caller: &Caller) -> Result<Status, ControlError> 
         quarantined: ledger.spool.quarantined,
         problems: intake.problems.iter().map(|each| format!("{}: {}", each.path.display(), each.detail)).collect(),
     };
-    let state = match (&doubt, &intake.shortage) {
-        (Some(_), _) => "stopped",
-        (None, Some(_)) => "degraded",
-        (None, None) => "running",
-    };
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: shared.started_at,
-        state: state.to_owned(),
+        state: state(shared).to_owned(),
         state_reason: doubt.map(|doubt| doubt.reason).or(intake.shortage),
         notices: shared.notices.clone(),
         config: ConfigStatus {
@@ -78,6 +73,15 @@ pub fn status(shared: &Shared, caller: &Caller) -> Result<Status, ControlError> 
         subscriptions,
     };
     Ok(narrowed(status, caller))
+}
+
+/// How the engine is doing, in a word.
+pub fn state(shared: &Shared) -> &'static str {
+    match (lock(&shared.doubt).is_some(), lock(&shared.intake_status).shortage.is_some()) {
+        (true, _) => "stopped",
+        (false, true) => "degraded",
+        (false, false) => "running",
+    }
 }
 
 /// What can be said while no engine runs.

@@ -139,8 +139,9 @@ impl Machine {
             jobs: Box::new(move |job| to_workers.send(job).unwrap()),
             observe: Box::new({
                 let observed = observed.clone();
-                move |records| observed.lock().unwrap().extend_from_slice(records)
+                move |records, _| observed.lock().unwrap().extend_from_slice(records)
             }),
+            clock: ground.clock.clone(),
         };
         let catchup = CatchUp::new(state.reader(), log.clone());
         let running = routing.subscriptions.keys().copied().collect();

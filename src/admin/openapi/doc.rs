@@ -1,0 +1,129 @@
+//! What a line of the table says.
+
+use serde_json::{Value, json};
+
+/// A body, by the name of its shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Body {
+    /// A schema of `schemas.json`.
+    Json(&'static str),
+    /// One event, as a line of the spool.
+    Event,
+    Text,
+    /// Server-sent events.
+    Stream,
+    Problem,
+}
+
+impl Body {
+    pub(super) fn content(&self) -> Value {
+        let schema = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+        match self {
+            Self::Json(name) => json!({"application/json": {"schema": schema(name)}}),
+            Self::Event => json!({"application/json": {"schema": schema("Event")}}),
+            Self::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+            Self::Stream => json!({"text/event-stream": {"schema": {"type": "string"}}}),
+            Self::Problem => json!({"application/problem+json": {"schema": schema("Problem")}}),
+        }
+    }
+}
+
+/// A parameter of the path or of the query.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Param {
+    pub name: &'static str,
+    pub in_path: bool,
+    pub text: &'static str,
+    pub schema: Value,
+}
+
+/// One route, as the document tells of it.
+#[derive(Clone, Debug)]
+pub(super) struct Doc {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub summary: &'static str,
+    pub params: Vec<Param>,
+    /// Whether it is required, and its shape.
+    pub body: Option<(bool, Body)>,
+    pub answers: Vec<(u16, &'static str, Body)>,
+    pub problems: Vec<(u16, &'static str)>,
+}
+
+impl Doc {
+    fn new(method: &'static str, path: &'static str, summary: &'static str) -> Self {
+        let (params, answers, problems) = (Vec::new(), Vec::new(), Vec::new());
+        Self { method, path, summary, params, body: None, answers, problems }
+    }
+
+    pub(super) fn get(path: &'static str, summary: &'static str) -> Self {
+        Self::new("GET", path, summary)
+    }
+
+    pub(super) fn post(path: &'static str, summary: &'static str) -> Self {
+        Self::new("POST", path, summary)
+    }
+
+    pub(super) fn delete(path: &'static str, summary: &'static str) -> Self {
+        Self::new("DELETE", path, summary)
+    }
+
+    /// A parameter of the path; what it names may not exist.
+    pub(super) fn at(mut self, name: &'static str, text: &'static str) -> Self {
+        self.params.push(Param { name, in_path: true, text, schema: json!({"type": "string", "minLength": 1}) });
+        self.problem(404, "There is no such thing, or it is another tenant's")
+    }
+
+    /// A parameter of the query with its schema.
+    pub(super) fn ask(mut self, name: &'static str, text: &'static str, schema: Value) -> Self {
+        self.params.push(Param { name, in_path: false, text, schema });
+        self
+    }
+
+    pub(super) fn text(self, name: &'static str, text: &'static str) -> Self {
+        self.ask(name, text, json!({"type": "string"}))
+    }
+
+    pub(super) fn instant(self, name: &'static str, text: &'static str) -> Self {
+        self.ask(name, text, json!({"type": "string", "format": "date-time"}))
+    }
+
+    /// `limit` and `cursor`.
+    pub(super) fn paged(self) -> Self {
+        let limit = json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50});
+        self.ask("limit", "Items on a page", limit).text("cursor", "Where to go on: `next_cursor` of the page before")
+    }
+
+    pub(super) fn takes(mut self, body: Body) -> Self {
+        self.body = Some((true, body));
+        self.problem(413, "The body is too large")
+    }
+
+    pub(super) fn may_take(mut self, body: Body) -> Self {
+        self.body = Some((false, body));
+        self.problem(413, "The body is too large")
+    }
+
+    pub(super) fn answers(mut self, status: u16, text: &'static str, body: Body) -> Self {
+        self.answers.push((status, text, body));
+        self
+    }
+
+    pub(super) fn problem(mut self, status: u16, text: &'static str) -> Self {
+        self.problems.push((status, text));
+        self
+    }
+
+    /// `get_v1_deliveries_id`.
+    pub(super) fn id(&self) -> String {
+        let path: String = self.path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let parts: Vec<&str> = path.split('_').filter(|part| !part.is_empty()).collect();
+        format!("{}_{}", self.method.to_lowercase(), parts.join("_"))
+    }
+
+    /// The first word of the path behind the version.
+    pub(super) fn tag(&self) -> &'static str {
+        let words = || self.path.split('/').filter(|word| !word.is_empty());
+        words().find(|word| *word != "v1").unwrap_or("spoolhook")
+    }
+}

@@ -1,0 +1,81 @@
+//! What `doctor` looks at: everything outside of the program that it depends on. Each check says what it found in one line,
+//! and what to do about it.
+
+mod bundle;
+mod files;
+mod machine;
+mod network;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use bundle::{Item, write};
+
+use super::glue::config as judged;
+use crate::config::{self, Config};
+use crate::model::Timestamp;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub check: String,
+    pub verdict: Verdict,
+    pub detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn ok(check: &str, detail: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), verdict: Verdict::Ok, detail: detail.into(), help: None }
+    }
+
+    pub(super) fn warn(check: &str, detail: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), verdict: Verdict::Warn, detail: detail.into(), help: Some(help.into()) }
+    }
+
+    pub(super) fn fail(check: &str, detail: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), verdict: Verdict::Fail, detail: detail.into(), help: Some(help.into()) }
+    }
+}
+
+/// Looks at everything. Nothing is changed but for a file that is written to the spool's `tmp` and removed.
+pub fn look(config_file: &Path, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let loaded = match config::load(config_file) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            let count = problems.errors.len();
+            let text = format!("{} has {count} errors", config_file.display());
+            found.push(Finding::fail("config", text, format!("spoolhook check {}", config_file.display())));
+            found.extend(machine::look(None, now));
+            return found;
+        }
+    };
+    let config = &loaded.config;
+    let report = judged::check(config_file);
+    let text = format!("{}: {} subscriptions", config_file.display(), config.subscriptions.len());
+    found.push(match report.warnings {
+        0 => Finding::ok("config", text),
+        count => Finding::warn("config", format!("{text}, {count} warnings"), "spoolhook check shows them"),
+    });
+    found.extend(files::look(config, config_file));
+    found.extend(machine::look(Some(config), now));
+    found.extend(network::look(config));
+    found
+}
+
+/// Directories that hold what must not be lost.
+fn places(config: &Config) -> [(&'static str, PathBuf); 2] {
+    [("state", config.state.dir.clone()), ("spool", config.spool.dir.clone())]
+}
