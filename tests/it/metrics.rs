@@ -89,7 +89,8 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
     let series = |name: &str, labels: &str| moody(labels).replace("spoolhook_", &format!("spoolhook_{name}"));
     let settled = wait_until(PATIENCE, || {
         page = get(&scenario, "/metrics");
-        value(&page, &series("deliveries_pending", "")) == Some(0.0)
+        let succeeded = value(&page, &series("delivery_attempts_total", ",outcome=\"success\""));
+        value(&page, &series("deliveries_pending", "")) == Some(0.0) && succeeded >= Some(EVENTS as f64)
     });
     assert!(settled, "{page}");
     let all = EVENTS as f64;

@@ -9,7 +9,10 @@ pub(super) enum Body {
     Json(&'static str),
     /// One event, as a line of the spool.
     Event,
+    /// One event, or one on each line.
+    Events,
     Text,
+    Bytes,
     /// Server-sent events.
     Stream,
     Problem,
@@ -21,6 +24,11 @@ impl Body {
         match self {
             Self::Json(name) => json!({"application/json": {"schema": schema(name)}}),
             Self::Event => json!({"application/json": {"schema": schema("Event")}}),
+            Self::Events => json!({
+                "application/json": {"schema": schema("Event")},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+            }),
+            Self::Bytes => json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}),
             Self::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
             Self::Stream => json!({"text/event-stream": {"schema": {"type": "string"}}}),
             Self::Problem => json!({"application/problem+json": {"schema": schema("Problem")}}),
@@ -28,11 +36,29 @@ impl Body {
     }
 }
 
-/// A parameter of the path or of the query.
+/// Where a parameter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+impl Place {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+        }
+    }
+}
+
+/// A parameter of a route.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Param {
     pub name: &'static str,
-    pub in_path: bool,
+    pub place: Place,
     pub text: &'static str,
     pub schema: Value,
 }
@@ -64,20 +90,34 @@ impl Doc {
         Self::new("POST", path, summary)
     }
 
+    pub(super) fn put(path: &'static str, summary: &'static str) -> Self {
+        Self::new("PUT", path, summary)
+    }
+
     pub(super) fn delete(path: &'static str, summary: &'static str) -> Self {
         Self::new("DELETE", path, summary)
     }
 
     /// A parameter of the path; what it names may not exist.
     pub(super) fn at(mut self, name: &'static str, text: &'static str) -> Self {
-        self.params.push(Param { name, in_path: true, text, schema: json!({"type": "string", "minLength": 1}) });
+        self.params.push(Param { name, place: Place::Path, text, schema: json!({"type": "string", "minLength": 1}) });
         self.problem(404, "There is no such thing, or it is another tenant's")
     }
 
     /// A parameter of the query with its schema.
     pub(super) fn ask(mut self, name: &'static str, text: &'static str, schema: Value) -> Self {
-        self.params.push(Param { name, in_path: false, text, schema });
+        self.params.push(Param { name, place: Place::Query, text, schema });
         self
+    }
+
+    pub(super) fn header(mut self, name: &'static str, text: &'static str) -> Self {
+        self.params.push(Param { name, place: Place::Header, text, schema: json!({"type": "string"}) });
+        self
+    }
+
+    /// `dry_run`.
+    pub(super) fn dry(self) -> Self {
+        self.ask("dry_run", "Judge, and change nothing", json!({"type": "boolean", "default": false}))
     }
 
     pub(super) fn text(self, name: &'static str, text: &'static str) -> Self {

@@ -10,7 +10,7 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 
-use self::doc::{Body, Doc, Param};
+use self::doc::{Body, Doc, Param, Place};
 use super::caller::Scope;
 use super::routes::{RouteInfo, routes};
 
@@ -96,8 +96,8 @@ fn answer(text: &str, body: &Body) -> Value {
 fn parameter(param: &Param) -> Value {
     json!({
         "name": param.name,
-        "in": if param.in_path { "path" } else { "query" },
-        "required": param.in_path,
+        "in": param.place.as_str(),
+        "required": param.place == Place::Path,
         "description": param.text,
         "schema": param.schema,
     })

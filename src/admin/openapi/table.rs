@@ -8,13 +8,16 @@ use crate::model::{DeliveryStatus, Outcome};
 const SUB: &str = "Number, name, or tenant/name with the slash escaped";
 const DELIVERY: &str = "An id, or a prefix of at least six characters that fits one";
 
+const JOB: &str = "As the list has it: rpl_...";
+const INVALID: &str = "Something in it cannot be as it is, listed in `errors` with a pointer each";
+
 /// Names of a list, separated by commas.
 fn names<const N: usize>(names: [&str; N]) -> Value {
     json!({"type": "string", "pattern": format!("^({0})(,({0}))*$", names.join("|"))})
 }
 
 pub(super) fn table() -> Vec<Doc> {
-    use Body::{Event, Json, Stream, Text};
+    use Body::{Bytes, Event, Json, Stream, Text};
     let ambiguous = "It fits more than one";
     vec![
         Doc::get("/v1/webhooks", "List the subscriptions").answers(200, "All of them", Json("WebhookList")),
@@ -22,6 +25,44 @@ pub(super) fn table() -> Vec<Doc> {
             .at("id", SUB)
             .answers(200, "It", Json("WebhookAnswer"))
             .problem(409, ambiguous),
+        Doc::post("/v1/webhooks", "Make a webhook")
+            .dry()
+            .header("Idempotency-Key", "The same key with the same body within 24 hours gets the same answer")
+            .takes(Json("WebhookRequest"))
+            .answers(200, "What it would be: a dry run", Json("WebhookChanged"))
+            .answers(201, "It is there", Json("WebhookCreated"))
+            .problem(404, "There is no such tenant")
+            .problem(409, "Its name is taken, the tenant may have no more, or the key is in use")
+            .problem(422, INVALID),
+        Doc::put("/v1/webhooks/{id}", "Change what is given of a webhook")
+            .at("id", SUB)
+            .dry()
+            .header("If-Match", "The `ETag` of the version that is meant")
+            .takes(Json("WebhookRequest"))
+            .answers(200, "It is changed", Json("WebhookChanged"))
+            .problem(409, "It is defined in a file, or its name fits more than one")
+            .problem(412, "It has changed")
+            .problem(422, INVALID),
+        Doc::delete("/v1/webhooks/{id}", "Delete a webhook")
+            .at("id", SUB)
+            .header("If-Match", "The `ETag` of the version that is meant")
+            .answers(200, "It is gone", Json("WebhookChanged"))
+            .problem(409, "It is defined in a file, or its name fits more than one")
+            .problem(412, "It has changed"),
+        Doc::post("/v1/webhooks/{id}/test", "Send one request that stands in no book, and tell what came of it")
+            .at("id", SUB)
+            .may_take(Json("TestRequest"))
+            .answers(202, "What came of it", Json("WebhookTested"))
+            .problem(409, ambiguous)
+            .problem(422, "The event is none"),
+        Doc::post("/v1/webhooks/{id}/secret/rotate", "Give a webhook a new secret; the old one signs too for a while")
+            .at("id", SUB)
+            .header("If-Match", "The `ETag` of the version that is meant")
+            .may_take(Json("RotateRequest"))
+            .answers(200, "The new secret, this once", Json("WebhookRotated"))
+            .problem(409, "It is defined in a file, or it does not sign")
+            .problem(412, "It has changed")
+            .problem(422, INVALID),
         Doc::post("/v1/webhooks/{id}/pause", "Stop sending to a subscription; its events queue")
             .at("id", SUB)
             .answers(200, "It is paused", Json("WebhookAnswer"))
@@ -41,6 +82,8 @@ pub(super) fn table() -> Vec<Doc> {
             .text("type", "A type pattern: `*` is one segment, `**` any number")
             .text("tenant", "Of the subscription")
             .text("event_id", "Of one event")
+            .text("status_code", "Of the last answer: 503, or 5xx")
+            .text("trigger", "Of the last attempt: first, retry or manual")
             .instant("since", "Created at or after")
             .instant("until", "Created before")
             .paged()
@@ -58,16 +101,67 @@ pub(super) fn table() -> Vec<Doc> {
             .answers(202, "It will be sent", Json("Replays"))
             .problem(409, "It is on its way, its subscription is off, or it needs consent")
             .problem(422, "The id is too short"),
-        Doc::post("/v1/replays", "Send deliveries again; each row of the answer says whether it was accepted")
-            .takes(Json("ReplayRequest"))
-            .answers(202, "One row per id", Json("Replays"))
-            .problem(422, "An id is too short"),
-        Doc::get("/v1/events", "Read events in log order, oldest first")
+        Doc::get("/v1/deliveries/{id}/attempts/{n}", "Show one attempt with its request")
+            .at("id", DELIVERY)
+            .at("n", "Attempts count from 1")
+            .answers(200, "It", Json("AttemptView"))
+            .problem(409, ambiguous),
+        Doc::get("/v1/deliveries/{id}/attempts/{n}/request.body", "The exact bytes of a request's body")
+            .at("id", DELIVERY)
+            .at("n", "Attempts count from 1")
+            .answers(200, "The bytes, rendered again", Bytes)
+            .problem(409, ambiguous),
+        Doc::get(
+            "/v1/deliveries/{id}/attempts/{n}/response.body",
+            "The bytes of an answer's body, as far as they are kept",
+        )
+        .at("id", DELIVERY)
+        .at("n", "Attempts count from 1")
+        .answers(200, "The bytes", Bytes)
+        .problem(409, ambiguous),
+        Doc::post("/v1/deliveries/{id}/cancel", "End a delivery that waits")
+            .at("id", DELIVERY)
+            .answers(200, "It is cancelled", Json("CancelAnswer"))
+            .problem(409, "It has ended, is on its way, or fits more than one"),
+        Doc::post("/v1/replays", "Send many deliveries again, by ids or by a filter")
+            .takes(Json("ReplayOrder"))
+            .answers(200, "What it would be: a dry run", Json("ReplayPreview"))
+            .answers(202, "The job, and a row for each id", Json("ReplayAnswer"))
+            .problem(404, "There is no such subscription")
+            .problem(409, "Another number matches, consent is needed, or too many jobs run")
+            .problem(422, "Something in it cannot be used, or lies outside the preset's bounds"),
+        Doc::get("/v1/replays", "List replays, newest first")
             .paged()
             .text("after", "The same as `cursor`")
-            .answers(200, "A page of them", Json("EventPage"))
-            .problem(410, "The cursor is older than the oldest event kept")
+            .answers(200, "A page of them", Json("ReplayJobPage"))
             .problem(422, "The cursor cannot be used"),
+        Doc::get("/v1/replays/{id}", "Show how far a replay is").at("id", JOB).answers(200, "It", Json("ReplayJob")),
+        Doc::delete("/v1/replays/{id}", "Send nothing more of a replay")
+            .at("id", JOB)
+            .answers(200, "It, cancelled", Json("ReplayJob"))
+            .problem(409, "Nothing was left to send"),
+        Doc::get("/v1/events", "Poll events in log order, without gaps")
+            .text("after", "`next_cursor` of the page before; `latest` for now; nothing for the oldest event kept")
+            .text("cursor", "The same as `after`")
+            .ask("limit", "Events on a page", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
+            .text("wait", "How long to wait for an event when there is none: 20s, at most 30s")
+            .text("subscription", SUB)
+            .ask("only", "What that subscription did not get", json!({"type": "string", "enum": ["undelivered"]}))
+            .text("type", "A type pattern: `*` is one segment, `**` any number")
+            .text("tenant", "Of one tenant")
+            .answers(200, "A page, perhaps an empty one; its cursor goes on", Json("EventPage"))
+            .problem(404, "There is no such subscription")
+            .problem(409, ambiguous)
+            .problem(410, "Events behind the cursor are no longer kept: `oldest_cursor`, `lost_before`, `lost`")
+            .problem(422, "The pattern cannot be used"),
+        Doc::post("/v1/events", "Write one event, or several as lines, into the spool")
+            .header("Idempotency-Key", "The same key with the same body within 24 hours writes nothing a second time")
+            .takes(Body::Events)
+            .answers(202, "They are durable", Json("Accepted"))
+            .problem(409, "A request with this key is under way")
+            .problem(422, "A line is no event, listed in `errors`; nothing was written")
+            .problem(429, "Producers are asked to wait")
+            .problem(507, "The disk is full"),
         Doc::post("/v1/events/match", "Judge an event without taking it in")
             .takes(Event)
             .answers(200, "Who would take it, and why", Json("MatchReport"))
@@ -105,6 +199,25 @@ pub(super) fn table() -> Vec<Doc> {
         Doc::post("/v1/config/reload", "Load the configuration again")
             .answers(200, "It is in force", Json("ReloadReport"))
             .problem(422, "It has errors, listed in `errors`; the old one stays in force"),
+        Doc::get("/v1/tokens", "List tokens")
+            .paged()
+            .text("after", "The same as `cursor`")
+            .answers(200, "A page of them", Json("TokenPage"))
+            .problem(422, "The cursor cannot be used"),
+        Doc::post("/v1/tokens", "Make a token")
+            .takes(Json("NewToken"))
+            .answers(201, "The token, this once", Json("TokenAnswer"))
+            .problem(409, "Its name is taken")
+            .problem(422, "Its name cannot be one"),
+        Doc::delete("/v1/tokens/{id}", "Revoke a token")
+            .at("id", "Its id, or its name")
+            .answers(200, "Nobody comes in with it any more", Json("TokenAnswer"))
+            .problem(409, ambiguous),
+        Doc::get("/v1/changes", "List what was changed, newest first")
+            .paged()
+            .text("after", "The same as `cursor`")
+            .answers(200, "A page of them", Json("ChangePage"))
+            .problem(422, "The cursor cannot be used"),
         Doc::get("/v1/stats", "Series for charts, oldest first")
             .ask("metric", "Which series", names_of(crate::admin::api::StatsMetric::ALL.map(|metric| metric.as_str())))
             .text("subscription", SUB)
@@ -124,11 +237,10 @@ pub(super) fn table() -> Vec<Doc> {
         Doc::get("/v1/openapi.json", "This document").answers(200, "OpenAPI 3.1", Json("Document")),
         Doc::get("/metrics", "What Prometheus reads").answers(200, "Text format 0.0.4", Text),
         Doc::get("/livez", "Whether the control plane turns").answers(200, "It does", Text),
-        Doc::get("/readyz", "Whether events are taken and sent").answers(200, "They are", Json("Readiness")).answers(
-            503,
-            "They are not; `checks` says why",
-            Json("Readiness"),
-        ),
+        Doc::get("/readyz", "Whether events are taken and sent")
+            .text("verbose", "Also the checks that hold; needs a token")
+            .answers(200, "They are", Json("Readiness"))
+            .answers(503, "They are not; `checks` says why", Json("Readiness")),
     ]
 }
 

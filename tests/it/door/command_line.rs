@@ -16,7 +16,7 @@ fn home(more: &str) -> Home {
 
 fn started(home: &Home) -> (Process, String) {
     let engine = home.engine();
-    until("it says where it listens", || engine.log().contains("\"message\":\"running\""));
+    until("it says where it listens", || engine.log().contains("\"msg\":\"running\""));
     let url = format!("http://{}", address_of(&engine));
     (engine, url)
 }

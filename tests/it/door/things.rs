@@ -42,6 +42,7 @@ fn names(world: &World, collection: &str, parameter: &str) -> Option<Vec<(String
         }
         ("attempts", _) => vec![pair("1", "1")],
         ("events", _) => vec![pair("alpha-evt-1", "nobody-evt")],
+        ("replays", _) => vec![(world.replay.clone(), "rpl_00000000000000000000000000".to_owned())],
         ("quarantine", _) => vec![(world.quarantined.clone(), "01KKGMZ7G00000000000000000-1".to_owned())],
         ("tokens", _) => world.tokens.iter().map(|name| (name.clone(), "nobody".to_owned())).collect(),
         _ => return None,
@@ -101,6 +102,7 @@ pub fn body_for(world: &World, route: &RouteInfo) -> String {
         }
         (_, "/v1/tokens") => json!({"name": "mine", "scope": "admin", "tenant": "alpha"}).to_string(),
         (_, path) if path.ends_with("/replay") => json!({"consent": true}).to_string(),
+        ("PUT", "/v1/webhooks/{id}") => json!({"is_active": false}).to_string(),
         (_, "/v1/webhooks") => {
             json!({"url": "http://127.0.0.1:9/", "events": ["alpha_thing.*"], "tenant": "alpha"}).to_string()
         }

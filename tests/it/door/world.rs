@@ -19,6 +19,8 @@ pub struct World {
     pub webhooks: Vec<u64>,
     /// Of alpha: ids and names.
     pub tokens: Vec<String>,
+    /// A replay of alpha.
+    pub replay: String,
     /// A line of nobody's.
     pub quarantined: String,
     bootstrap: String,
@@ -39,8 +41,7 @@ pub fn of_beta(scope: Scope) -> String {
 /// The address that an engine says it listens on.
 pub fn address_of(engine: &Process) -> SocketAddr {
     let log = engine.log();
-    let line =
-        log.lines().rev().find(|line| line.contains("\"message\":\"running\"")).unwrap_or_else(|| panic!("{log}"));
+    let line = log.lines().rev().find(|line| line.contains("\"msg\":\"running\"")).unwrap_or_else(|| panic!("{log}"));
     let line: Value = serde_json::from_str(line).unwrap();
     line["api"].as_str().unwrap_or_else(|| panic!("{line}")).parse().unwrap()
 }
@@ -68,7 +69,7 @@ impl World {
         });
         home.spool("a.ndjson", format!("{}\n{}\nno event at all\n", lines[0], lines[1]));
         let engine = home.engine();
-        until("the engine says where it listens", || engine.log().contains("\"message\":\"running\""));
+        until("the engine says where it listens", || engine.log().contains("\"msg\":\"running\""));
         let address = address_of(&engine);
         let mut world = Self {
             home,
@@ -76,6 +77,7 @@ impl World {
             deliveries: Vec::new(),
             webhooks: Vec::new(),
             tokens: Vec::new(),
+            replay: String::new(),
             quarantined: String::new(),
             bootstrap,
             _engine: engine,
@@ -83,6 +85,7 @@ impl World {
         };
         world.make_tokens();
         until("everything is settled", || world.all("/v1/deliveries", "data").len() == 4 && world.is_settled());
+        world.replay();
         world.learn();
         world
     }
@@ -97,6 +100,17 @@ impl World {
             assert_eq!(made.status, 201, "{}", made.body);
             self.home.write(&format!("tokens/{name}"), made.json()["token"].as_str().unwrap());
         }
+    }
+
+    /// Has alpha's failed delivery sent again, which fails again.
+    fn replay(&mut self) {
+        let order = json!({"subscription": "alpha/alpha-bad"}).to_string();
+        let made = ask(self.address, "POST", "/v1/replays", Some(&self.bootstrap), &order);
+        assert_eq!(made.status, 202, "{}", made.body);
+        self.replay = made.json()["id"].as_str().unwrap().to_owned();
+        until("the replay is done", || {
+            self.all("/v1/replays", "data").iter().all(|job| job["status"] == "done") && self.is_settled()
+        });
     }
 
     fn is_settled(&self) -> bool {
@@ -142,6 +156,7 @@ impl World {
             ("/v1/events", "data"),
             ("/v1/tokens", "data"),
             ("/v1/quarantine", "data"),
+            ("/v1/replays", "data"),
         ];
         let rows = lists.into_iter().flat_map(|(path, member)| self.all(path, member));
         rows.filter(|row| row.get("tenant").is_none_or(|tenant| tenant == "alpha")).collect()

@@ -10,12 +10,12 @@ fn a_subscription_is_made_changed_tried_and_removed() {
     let (home, _engine, target) = nearby("");
     let url = format!("http://{}/oms", target.addr());
     let said =
-        home.run(&["subs", "add", "oms", "--url", &url, "--events", "invoice.*,payment.created", "-n"]).expect(0);
+        home.run(&["subs", "add", "oms", "--endpoint", &url, "--events", "invoice.*,payment.created", "-n"]).expect(0);
     assert!(said.out.contains("nothing was changed"), "{}", said.out);
     home.run(&["subs", "show", "oms"]).expect(1);
-    let said = home.run(&["subs", "add", "oms", "--url", &url, "--events", "invoice.*,payment.created"]).expect(0);
+    let said = home.run(&["subs", "add", "oms", "--endpoint", &url, "--events", "invoice.*,payment.created"]).expect(0);
     assert!(said.out.contains("default/oms  number 1  umbra") && said.out.contains("secret  whsec_"), "{}", said.out);
-    home.run(&["subs", "add", "oms", "--url", &url, "--events", "a.b"]).expect(1);
+    home.run(&["subs", "add", "oms", "--endpoint", &url, "--events", "a.b"]).expect(1);
 
     home.write("more.json", r#"{"headers":{"X-Api-Key":"k-canary"}}"#);
     home.run(&["subs", "set", "oms", "--timeout", "5s", "--retry", "1s,2s", "--from", "more.json"]).expect(0);

@@ -18,8 +18,8 @@ pub struct AddArgs {
     /// Its name, unique within the tenant
     name: String,
     /// Where deliveries go
-    #[arg(long)]
-    url: String,
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
     /// Whose events [default: default]
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
@@ -39,8 +39,8 @@ pub struct SetArgs {
     /// NAME, TENANT/NAME or number
     name: String,
     /// Where deliveries go
-    #[arg(long)]
-    url: Option<String>,
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
     #[command(flatten)]
     settings: Settings,
     /// Take a member back to its default: where, retry, headers ...; may be repeated
@@ -81,7 +81,7 @@ pub fn add(args: AddArgs, context: &mut Context) -> Result<(), CliError> {
     let brings_secret = args.settings.brings_secret();
     let mut members = args.settings.members()?;
     members.insert("name".to_owned(), args.name.into());
-    members.insert("url".to_owned(), args.url.into());
+    members.insert("url".to_owned(), args.endpoint.into());
     for (name, value) in [("tenant", args.tenant), ("start", args.start)] {
         if let Some(value) = value {
             members.insert(name.to_owned(), value.into());
@@ -117,14 +117,13 @@ pub fn add(args: AddArgs, context: &mut Context) -> Result<(), CliError> {
 
 pub fn set(args: SetArgs, context: &mut Context) -> Result<(), CliError> {
     let mut members = args.settings.members()?;
-    if let Some(url) = args.url {
+    if let Some(url) = args.endpoint {
         members.insert("url".to_owned(), url.into());
     }
     members.extend(args.clear.into_iter().map(|member| (member, Value::Null)));
     if members.is_empty() {
-        return Err(
-            CliError::new(ExitKind::Usage, "nothing is to be changed").help("say what: --url, --events, --timeout ...")
-        );
+        return Err(CliError::new(ExitKind::Usage, "nothing is to be changed")
+            .help("say what: --endpoint, --events, --timeout ..."));
     }
     let body = Value::Object(members).to_string();
     let answer = context.engine()?.call("PUT", &with_trial(&path(&args.name), args.dry_run), body.as_bytes())?;

@@ -19,7 +19,7 @@ use crate::admin::api::{Webhook, WebhookAnswer, WebhookList};
 #[command(before_help = "Examples:
   spoolhook subs list
   spoolhook subs show oms
-  spoolhook subs add oms --url https://oms.example/hooks --events 'invoice.*,payment.created'
+  spoolhook subs add oms --endpoint https://oms.example/hooks --events 'invoice.*,payment.created'
   spoolhook subs set oms --timeout 5s
   spoolhook subs test oms               one request now, outside all books
   spoolhook subs rotate-secret oms --overlap 48h
