@@ -1,8 +1,8 @@
 //! The door: who may come in over TCP, and what they changed once inside.
 //!
-//! Over the unix socket the file's mode is the access control, and everybody is [`Caller::socket`]. Over TCP a request passes,
-//! in this order: the name it was sent to (against DNS rebinding), the page that sent it (against forged writes), and its token.
-//! A wrong token is answered 401, and 429 when they keep coming.
+//! Over the unix socket the file's mode is the access control, and everybody is [`Caller::socket`](super::Caller::socket).
+//! Over TCP a request passes, in this order: the name it was sent to (against DNS rebinding), the page that sent it (against
+//! forged writes), and its token. A wrong token is answered 401, and 429 when they keep coming.
 
 mod gate;
 mod origin;
