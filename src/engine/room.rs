@@ -65,7 +65,8 @@ impl Room {
             return true;
         }
         let is_half = self.hold_behind(&newest, journal / 2);
-        if !is_half && !self.hold_behind(&newest, piece) {
+        // Only then: what is still held is part of what the piece would give.
+        if !is_half && !self.hold_behind(&newest, piece / 2) {
             self.use_a_piece();
         }
         is_half

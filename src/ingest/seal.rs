@@ -56,6 +56,11 @@ impl Seal {
         now.saturating_sub(self.changed)
     }
 
+    /// Nobody had it open when last asked: one more such answer ends it.
+    pub(super) fn ends_soon(&self) -> bool {
+        self.quiet_since.is_some()
+    }
+
     /// Takes the kernel's answer.
     pub(super) fn answer(&mut self, writers: Writers, now: Duration, rules: SealRules) -> SealStep {
         self.has_writer = writers == Writers::Some;

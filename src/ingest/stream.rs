@@ -35,6 +35,11 @@ impl Stream {
         self.segments.iter().any(|segment| segment.consumed() < segment.len || segment.len == 0)
     }
 
+    /// Whether it was read to its end, and is finished unless somebody comes back to it within the grace.
+    pub(super) fn ends_soon(&self) -> bool {
+        !self.segments.is_empty() && !self.has_unread() && self.segments.iter().all(|segment| segment.seal.ends_soon())
+    }
+
     /// Counts rejected lines; the end of the pause when they are too many.
     pub(super) fn rejected(&mut self, lines: usize, now: Duration) -> Option<Duration> {
         if now >= self.flood.window + FLOOD_WINDOW {

@@ -187,7 +187,8 @@ impl Ingest {
                 continue;
             }
             if self.visit(&key, &mut tick)? {
-                if tick.is_more && self.budget.is_tight() {
+                let ends_soon = self.streams.get(&key).is_some_and(Stream::ends_soon);
+                if self.budget.is_tight() && self.is_reading && (tick.is_more || ends_soon) {
                     // One after the other: a segment that is done with can be removed.
                     self.ring.push_front(key);
                     break;
