@@ -101,8 +101,10 @@ impl<'a> Sieve<'a> {
     }
 }
 
-/// Records of the history looked at for one page: what a filter hardly ever takes is found page by page.
+/// Records of the history looked at for one page that holds something: what a filter hardly ever takes is found page by page.
 const RECORDS_MAX: usize = 20_000;
+/// For one that holds nothing yet: who stops at an empty page should have seen everything.
+const EMPTY_RECORDS_MAX: usize = 5_000_000;
 
 /// Cursors are the record number to go on below.
 fn parse_cursor(cursor: Option<&str>) -> Result<u64, ControlError> {
@@ -141,7 +143,7 @@ pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result
     let mut stopped_at = None;
     let scanned = shared.state.history(before, |lsn, record| {
         looked_at += 1;
-        if looked_at > RECORDS_MAX {
+        if looked_at > if data.is_empty() { EMPTY_RECORDS_MAX } else { RECORDS_MAX } {
             stopped_at = Some(lsn + 1);
             return ControlFlow::Break(());
         }
