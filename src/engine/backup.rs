@@ -34,6 +34,7 @@ fn is_passing(name: &str) -> bool {
     name == "lock"
         || name == "recovering"
         || name.ends_with('~')
+        || name.starts_with(".room")
         || name.ends_with(".tmp")
         || name.contains(".damaged-")
 }

@@ -14,7 +14,7 @@ use super::running::lock;
 use super::withdraw::{overdue, withdraw};
 use crate::dispatch::Feed;
 use crate::env::{Clock, SteadyTime};
-use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, SourceStatus};
+use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, Reading, SourceStatus};
 use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
@@ -57,22 +57,27 @@ pub struct Links<T> {
     pub audits: Arc<RwLock<()>>,
 }
 
-/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand, or any at all when there is
-/// little room for their records...
+/// While the disk is short, or may be soon, no more is read when so many deliveries are in hand that were not when it began,
+/// or any at all when there is little room for their records...
 const IN_HAND_MAX: u64 = 1024;
-/// ...unless none of them has ended for so long: then others may be had that can.
+/// ...unless none has ended for so long: then others may be had that can.
 const STILL: Duration = Duration::from_secs(1);
 /// Between two looks meanwhile.
 const TIGHT_LOOK: Duration = Duration::from_millis(20);
 
 /// How deliveries come along meanwhile.
-#[derive(Default)]
 struct Progress {
+    /// The fewest there were: those of endpoints that are down, or slow, are nobody's to wait for.
+    least: u64,
     ended: u64,
     seen: Duration,
 }
 
 impl Progress {
+    fn new() -> Self {
+        Self { least: u64::MAX, ended: 0, seen: Duration::ZERO }
+    }
+
     /// Whether to wait for what is in hand: the records of all that is read have to fit into the room that is held for them,
     /// until the first segment is done with and removed.
     fn waits(&mut self, ledger: &Ledger, in_hand_max: u64, at: Duration) -> bool {
@@ -82,7 +87,8 @@ impl Progress {
         if ended != self.ended {
             (self.ended, self.seen) = (ended, at);
         }
-        pending > in_hand_max && at < self.seen + STILL
+        self.least = self.least.min(pending);
+        pending - self.least > in_hand_max && at < self.seen + STILL
     }
 }
 
@@ -166,7 +172,7 @@ pub fn count_past(
 impl<T> Intake<T> {
     pub fn new(ingest: Ingest, state: StateReader, running: HashSet<SubId>, links: Links<T>) -> Self {
         let log = ingest.reader();
-        Self { ingest, log, state, running, links, pending: None, last_retire: None, progress: Progress::default() }
+        Self { ingest, log, state, running, links, pending: None, last_retire: None, progress: Progress::new() }
     }
 
     /// One round: a request, a read, retirement. Returns how long nothing is expected to happen, or `None` to stop.
@@ -179,11 +185,11 @@ impl<T> Intake<T> {
         let now = self.links.clock.now();
         lock(&self.links.status).idle = false;
         let is_tight = self.ingest.is_tight();
-        let waits = is_tight && {
-            let in_hand_max = if (self.links.hold_room)() { IN_HAND_MAX } else { 0 };
-            self.progress.waits(&self.state.ledger(), in_hand_max, self.links.clock.monotonic())
-        };
-        self.ingest.set_reading(!waits);
+        let reading = if is_tight { self.reading_now() } else { Reading::InTurns };
+        if !is_tight {
+            self.progress = Progress::new();
+        }
+        self.ingest.set_reading(reading);
         let tick = self.ingest.tick(now)?;
         let taken = tick.batches.len() as u64;
         let routing = lock(&self.links.routing).clone();
@@ -211,6 +217,16 @@ impl<T> Intake<T> {
             Next::Now => Duration::ZERO,
             Next::At(at) => at.since(now).clamp(Duration::from_millis(1), SCAN_INTERVAL),
         }))
+    }
+
+    /// What is read while the disk is short, or may be soon.
+    fn reading_now(&mut self) -> Reading {
+        let (in_hand_max, reading) = match (self.links.hold_room)() {
+            true => (IN_HAND_MAX, Reading::InTurns),
+            false => (0, Reading::OneByOne),
+        };
+        let waits = self.progress.waits(&self.state.ledger(), in_hand_max, self.links.clock.monotonic());
+        if waits { Reading::Nothing } else { reading }
     }
 
     /// Waits for a hint, a request or the time to look again.

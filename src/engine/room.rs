@@ -81,7 +81,8 @@ impl Room {
         if let Err(error) = &held {
             tracing::debug!(path = %path.display(), %error, "no room could be held");
         }
-        held.is_ok()
+        // Where nothing can be held, nothing is to be waited for.
+        held.map_or_else(|error| error.kind() == ErrorKind::Unsupported, |()| true)
     }
 
     fn pieces(&self) -> impl Iterator<Item = PathBuf> {

@@ -58,6 +58,6 @@ pub use reader::{LogReader, ReadError};
 pub use record::{Amended, amend, parse_line};
 pub use settings::{IngestSettings, LogSettings};
 pub use status::{Problem, ProblemKind, SourceStatus};
-pub use tailer::Ingest;
+pub use tailer::{Ingest, Reading};
 pub use tick::{Batch, Lost, Next, Resume, Tick};
 pub use watch::Watch;

@@ -51,6 +51,18 @@ impl EngineTime {
     }
 }
 
+/// What a tick reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// All streams, in turns.
+    #[default]
+    InTurns,
+    /// One stream until it is finished, then the next.
+    OneByOne,
+    /// Nothing; room is looked for all the same, and what was read to its end is finished.
+    Nothing,
+}
+
 /// The spool and the logs of one engine.
 pub struct Ingest {
     pub(super) settings: IngestSettings,
@@ -80,7 +92,7 @@ pub struct Ingest {
     pub(super) buffer: Vec<u8>,
     pub(super) open_files: usize,
     pub(super) has_failed: bool,
-    is_reading: bool,
+    reading: Reading,
 }
 
 /// The running sums of one tick.
@@ -149,7 +161,7 @@ impl Ingest {
             buffer: Vec::new(),
             open_files: 0,
             has_failed: false,
-            is_reading: true,
+            reading: Reading::default(),
             settings,
             files,
             layout,
@@ -182,14 +194,14 @@ impl Ingest {
                 break;
             }
             let Some(key) = self.ring.pop_front() else { break };
-            if !self.is_reading && self.streams.get(&key).is_some_and(Stream::has_unread) {
+            if self.reading == Reading::Nothing && self.streams.get(&key).is_some_and(Stream::has_unread) {
                 self.ring.push_back(key);
                 continue;
             }
             if self.visit(&key, &mut tick)? {
-                let ends_soon = self.streams.get(&key).is_some_and(Stream::ends_soon);
-                if self.budget.is_tight() && self.is_reading && (tick.is_more || ends_soon) {
-                    // One after the other: a segment that is done with can be removed.
+                let stream = self.streams.get(&key).filter(|_| self.reading == Reading::OneByOne);
+                if stream.is_some_and(|stream| stream.has_unread() || stream.ends_soon()) {
+                    // What is done with can be removed.
                     self.ring.push_front(key);
                     break;
                 }
@@ -220,9 +232,9 @@ impl Ingest {
         }
     }
 
-    /// Whether the next ticks read. One that does not still looks for room, and finishes what was read to its end.
-    pub fn set_reading(&mut self, is_reading: bool) {
-        self.is_reading = is_reading;
+    /// What the next ticks read.
+    pub fn set_reading(&mut self, reading: Reading) {
+        self.reading = reading;
     }
 
     pub(super) fn fresh_id(&mut self, now: Timestamp) -> SegmentId {

@@ -57,7 +57,8 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         }
         Ok(Err(stranger)) => {
             let (mut parts, body) = request.into_parts();
-            let reader = reader_of_metrics(&parts);
+            // Where a proxy stands before it, its requests may look like those of a program here.
+            let reader = reader_of_metrics(&parts).filter(|_| gate.door.hosts().is_empty());
             parts.extensions.insert(stranger);
             reader.map(|reader| parts.extensions.insert(reader));
             request = Request::from_parts(parts, body);

@@ -26,7 +26,8 @@ const TRIES: usize = 5;
   spoolhook backup - | ssh nas 'cat > hooks.tar'
   tar xOf hooks.tar SHA256SUMS                   what is in it
 
-It is a tar file; the configuration and its secrets are not in it. The new file is read back before it gets its name.")]
+It is a tar file, as private as the state: webhooks made over the API are in it with their secrets, the configuration is
+not. The new file is read back before it gets its name.")]
 pub struct Args {
     /// Where to; `-` is stdout
     #[arg(value_name = "FILE")]

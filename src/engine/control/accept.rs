@@ -14,6 +14,8 @@ use crate::model::{RejectionReason, SegmentId};
 
 /// Faults that one answer lists at most.
 const FAULTS_MAX: usize = 100;
+/// Events of one request.
+const EVENTS_MAX: usize = 100_000;
 
 /// The lines as they go into the spool, and the ids of their events.
 struct Batch {
@@ -112,7 +114,7 @@ fn judge(shared: &Shared, caller: &Caller, request: &AcceptRequest, token: Segme
     let lines: Vec<(usize, &[u8])> = if request.is_lines {
         let numbered =
             request.body.split(|byte| *byte == b'\n').enumerate().map(|(at, line)| (at + 1, line.trim_ascii()));
-        numbered.filter(|(_, line)| !line.is_empty()).collect()
+        numbered.filter(|(_, line)| !line.is_empty()).take(EVENTS_MAX + 1).collect()
     } else {
         // Line ends stand only between tokens, where a space means the same; in a string they are a fault that stays one.
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
@@ -125,7 +127,14 @@ fn judge(shared: &Shared, caller: &Caller, request: &AcceptRequest, token: Segme
     let mut batch = Batch { lines: Vec::new(), ids: Vec::new() };
     let mut faults = Vec::new();
     let count = lines.len();
+    if count > EVENTS_MAX {
+        let detail = format!("a request may hold {EVENTS_MAX} events; send the rest in another");
+        return Err(told(ProblemKind::TooLarge, detail));
+    }
     for (at, line) in lines {
+        if faults.len() == FAULTS_MAX {
+            break;
+        }
         let id = if count == 1 { format!("evt_{token}") } else { format!("evt_{token}-{at}") };
         let amended = match amend(line, &id, caller.tenant.as_deref()) {
             Ok(amended) => amended,
@@ -164,7 +173,8 @@ fn refuse(faults: &[LineFault]) -> ControlError {
     let first = faults
         .first()
         .map_or(String::new(), |fault| format!("line {}: {}: {}", fault.line, fault.reason, fault.detail));
-    let more = if faults.len() > 1 { format!(" (and {} more lines)", faults.len() - 1) } else { String::new() };
+    let more =
+        if faults.len() > 1 { format!(" (and {} more lines at least)", faults.len() - 1) } else { String::new() };
     let shown: Vec<_> = faults.iter().take(FAULTS_MAX).map(|fault| serde_json::json!(fault)).collect();
     let detail = format!("nothing was written: {first}{more}");
     ControlError::Told(Box::new(Problem::new(ProblemKind::Validation, detail).with("errors", shown.into())))

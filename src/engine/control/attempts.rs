@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::deliveries::{Found, find, subscription_of};
 use super::internal;
 use crate::admin::api::{AttemptDetail, AttemptView, BodyOf, RequestView};
-use crate::admin::{Caller, ControlError};
+use crate::admin::{Caller, ControlError, Scope};
 use crate::engine::running::Shared;
 use crate::model::{Attempt, DeliveryId, Subscription};
 use crate::wire::{RenderInput, Request};
@@ -72,7 +72,8 @@ pub fn show(shared: &Shared, caller: &Caller, id: &str, number: u32) -> Result<A
         let shown = &request.body[..request.body.len().min(BODY_BYTES_SHOWN)];
         RequestView {
             method: "POST".to_owned(),
-            url: subscription.url.clone(),
+            // It may hold a token.
+            url: if caller.scope < Scope::Admin { subscription.masked_url() } else { subscription.url.clone() },
             headers: headers(&subscription, &request),
             body: String::from_utf8_lossy(shown).into_owned(),
             body_bytes: request.body.len() as u64,

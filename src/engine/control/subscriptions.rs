@@ -140,7 +140,12 @@ pub fn of(shared: &Shared, sub: SubId) -> Result<Webhook, ControlError> {
 
 /// Stops sending and keeps queueing.
 pub fn pause(shared: &Shared, caller: &Caller, key: &SubKey) -> Result<Webhook, ControlError> {
-    let (sub, _) = find(shared, caller, key)?;
+    let (sub, subscription) = find(shared, caller, key)?;
+    if !subscription.active {
+        let message =
+            format!("{key} is switched off: its events do not queue, and pausing cannot make them; switch it on first");
+        return Err(ControlError::Conflict(message));
+    }
     let paused = shared.state.ledger().lanes.get(&sub).and_then(|lane| lane.paused.clone());
     let reason = paused.unwrap_or_else(|| "paused by an operator".to_owned());
     let record = Record::Paused { sub, reason: reason.clone(), at: shared.clock.now() };
