@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::api::{Api, ids};
-use super::undelivered::{config, pending, sink, write};
+use super::undelivered::{EXACT, config, pending, sink, write};
 use crate::support::{Scenario, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,6 +52,8 @@ fn the_recipe_hands_over_exactly_what_was_missed() {
     write(&scenario, 300..345);
     assert!(settled(345));
     assert_eq!(sweep(&scenario, "cat >> handled"), (Some(0), wanted(0..345)));
+    let handled = std::fs::read_to_string(scenario.path("handled")).unwrap();
+    assert!(handled.lines().all(|line| line.contains(EXACT)), "as it was written: {handled}");
     engine.kill();
     assert_eq!(sweep(&scenario, "cat >> handled").0, Some(1), "without an engine it says so");
 }

@@ -40,11 +40,14 @@ events = ["order.*"]
     )
 }
 
+/// What a parser that thinks it knows better would change.
+pub const EXACT: &str = "[12.50,9007199254740993,1.00000000000000000001]";
+
 pub fn write(scenario: &Scenario, numbers: std::ops::Range<u32>) {
     let lines: String = numbers
         .map(|n| {
             let kind = if n % 2 == 0 { "order.paid" } else { "stock.moved" };
-            format!("{{\"type\":\"{kind}\",\"id\":\"e-{n}\",\"data\":{{\"n\":{n}.0}}}}\n")
+            format!("{{\"type\":\"{kind}\",\"id\":\"e-{n}\",\"data\":{{\"n\":{n}.0,\"exact\":{EXACT}}}}}\n")
         })
         .collect();
     let name = format!("f{}", lines.len());
