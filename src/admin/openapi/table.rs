@@ -57,11 +57,9 @@ pub(super) fn table() -> Vec<Doc> {
             .problem(422, "The event is none"),
         Doc::post("/v1/webhooks/{id}/secret/rotate", "Give a webhook a new secret; the old one signs too for a while")
             .at("id", SUB)
-            .header("If-Match", "The `ETag` of the version that is meant")
             .may_take(Json("RotateRequest"))
             .answers(200, "The new secret, this once", Json("WebhookRotated"))
             .problem(409, "It is defined in a file, or it does not sign")
-            .problem(412, "It has changed")
             .problem(422, INVALID),
         Doc::post("/v1/webhooks/{id}/pause", "Stop sending to a subscription; its events queue")
             .at("id", SUB)
