@@ -210,10 +210,9 @@ impl<T> Intake<T> {
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
         }
-        if is_tight {
-            return Ok(Some(TIGHT_LOOK));
-        }
         Ok(Some(match tick.next {
+            _ if reading != Reading::InTurns => TIGHT_LOOK,
+            Next::Now if is_tight => TIGHT_LOOK,
             Next::Now => Duration::ZERO,
             Next::At(at) => at.since(now).clamp(Duration::from_millis(1), SCAN_INTERVAL),
         }))
