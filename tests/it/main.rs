@@ -14,7 +14,6 @@ mod deliveries;
 mod door;
 mod faults;
 mod layers;
-mod long_history;
 mod metrics;
 mod openapi;
 mod order;
