@@ -97,7 +97,7 @@ impl<'d> Place<'d> {
     }
 
     /// The place of `range` inside the text that the string at this place stands for. Falls back to the whole string
-    /// when escapes make the two differ in length.
+    /// when escapes make the two differ in length, and takes in whole characters.
     pub(super) fn within(self, range: Range<usize>) -> Self {
         let raw = &self.doc.source.text[self.start..self.end];
         let quotes = if raw.starts_with("'''") || raw.starts_with("\"\"\"") { 3 } else { 1 };
@@ -113,8 +113,16 @@ impl<'d> Place<'d> {
         };
         let first = self.start + quotes + dropped;
         let last = self.end.saturating_sub(quotes).max(first);
+        let text = &self.doc.source.text;
+        let is_between = |at: &usize| text.is_char_boundary(*at);
         let start = (first + range.start).min(last);
-        Self { start, end: (first + range.end).clamp(start, last), ..self }
+        let end = (first + range.end).clamp(start, last);
+        // Who knows where a fault is may not know how long its character is.
+        Self {
+            start: (0..=start).rev().find(is_between).unwrap_or(0),
+            end: (end..text.len()).find(is_between).unwrap_or(text.len()),
+            ..self
+        }
     }
 
     /// `text`, which is the string at this place, in quotes for a message. A string that runs over lines, or stands in

@@ -156,6 +156,18 @@ fn a_condition_is_marked_where_it_goes_wrong() {
     }
 }
 
+proptest::proptest! {
+    /// Whatever stands in a string is judged, in characters of any length.
+    #[test]
+    fn no_text_is_too_strange(url in "[a-z:/ø\u{2028}😀]{0,12}", pattern in "[a-z.*ø😀]{0,6}", condition in "[a-z.<>()ø😀 ]{0,9}") {
+        let text = format!(
+            "[[subscription]]\nname = '{condition}'\nurl = '{url}'\nevents = ['{pattern}']\nwhere = '{condition}'\n\
+             tenant = '{pattern}'\ndialect = '{pattern}'\norder_by = '{condition}'\ntimeout = '{url}'\nretry = ['{condition}']\n"
+        );
+        let _ = load(&text);
+    }
+}
+
 #[test]
 fn a_fault_in_a_dialect_is_shown_in_its_table() {
     let text =
