@@ -173,6 +173,13 @@ fn wrong_tokens_are_slowed_and_those_of_ours_are_not_kept_out() {
 }
 
 #[test]
+fn where_no_token_can_be_guessed_wrong_ones_are_just_wrong() {
+    let bench = bench(Some("0123456789abcdef0123456789abcdef"));
+    let answers: Vec<u16> = (0..25).map(|number| bench.get("/v1/status", &format!("guess{number}")).status).collect();
+    assert_eq!(answers, [401; 25]);
+}
+
+#[test]
 fn answers_carry_the_requests_number() {
     let bench = bench(Some(BOOTSTRAP));
     let auth = format!("Bearer {BOOTSTRAP}");

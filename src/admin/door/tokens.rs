@@ -111,6 +111,11 @@ impl Tokens {
         held.kept.is_empty() && held.bootstrap.is_none()
     }
 
+    /// Whether one is so short that it may be found by trying.
+    pub(super) fn has_a_guessable_one(&self) -> bool {
+        self.held().bootstrap.is_some_and(|bootstrap| bootstrap.is_guessable)
+    }
+
     /// Returns when `proof` counts no more.
     pub(in crate::admin) async fn revoked(&self, proof: Proof) {
         let mut changes = self.changes.subscribe();
