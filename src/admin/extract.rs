@@ -1,6 +1,7 @@
 //! Reading requests: query parameters and bodies, with our own error answers.
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -62,7 +63,8 @@ pub fn page_request(limit: Option<String>, cursor: Option<String>) -> Result<Pag
             _ => return Err(malformed(format!("limit={text} is not a number from 1 to 200"))),
         },
     };
-    Ok(PageRequest { limit, cursor })
+    // A script's `cursor=$NEXT` is empty the first time.
+    Ok(PageRequest { limit, cursor: cursor.filter(|cursor| !cursor.is_empty()) })
 }
 
 /// The raw body, at most the router's limit.
@@ -94,4 +96,44 @@ pub const BODY_BYTES_MAX: usize = 4 << 20;
 
 pub fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::Malformed, detail)
+}
+
+/// Longest `Idempotency-Key`.
+const KEY_MAX: usize = 255;
+
+/// The request's `Idempotency-Key`, if it has one.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return match headers.contains_key("idempotency-key") {
+            true => Err(malformed("Idempotency-Key is given more than once")),
+            false => Ok(None),
+        };
+    };
+    let is_fit = |key: &&str| (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.to_str().ok().filter(is_fit);
+    let text = || malformed(format!("Idempotency-Key is 1 to {KEY_MAX} visible ASCII characters, without spaces"));
+    key.map(|key| Some(key.to_owned())).ok_or_else(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_short_and_visible() {
+        let read = |values: &[&str]| {
+            let name = axum::http::HeaderName::from_static("idempotency-key");
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name.clone(), axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            }
+            idempotency_key(&headers)
+        };
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&["a-1"]), Ok(Some("a-1".to_owned())));
+        for bad in [&[""][..], &["a b"], &["a", "a"], &["é"], &[&"x".repeat(256)]] {
+            assert!(read(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -10,7 +10,8 @@ use spoolhook::admin::{RouteInfo, Scope, routes};
 
 use self::client::Answer;
 use self::things::{Thing, body_for, things};
-use self::world::{World, all_tenants, of_beta};
+pub use self::world::World;
+use self::world::{all_tenants, of_beta};
 
 const VERBS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 

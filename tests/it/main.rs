@@ -22,6 +22,7 @@ mod poll;
 mod produce;
 mod reload;
 mod replays;
+mod schemathesis;
 mod support;
 mod transcript;
 mod usage;

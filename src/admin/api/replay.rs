@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ReplayRow, text};
 use crate::model::Timestamp;
@@ -43,7 +44,7 @@ pub struct ReplayOrder {
     #[serde(default)]
     pub dry_run: bool,
     /// Refuse when another number of deliveries matches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub expect_count: Option<u64>,
     /// The caller accepts that receivers of at-most-once deliveries may get them a second time.
     #[serde(default)]
@@ -51,6 +52,14 @@ pub struct ReplayOrder {
     /// `carriyo`: its bounds, and its counts in the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+}
+
+/// A whole number; JSON says 312.0 of the same one.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else { return Ok(None) };
+    let text = number.to_string();
+    let whole = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("{text} is no number of deliveries")))
 }
 
 impl ReplayOrder {

@@ -99,9 +99,26 @@ impl Doc {
     }
 
     /// A parameter of the path; what it names may not exist.
-    pub(super) fn at(mut self, name: &'static str, text: &'static str) -> Self {
-        self.params.push(Param { name, place: Place::Path, text, schema: json!({"type": "string", "minLength": 1}) });
+    pub(super) fn at(self, name: &'static str, text: &'static str) -> Self {
+        self.named(name, text, json!({"type": "string", "minLength": 1}))
+    }
+
+    /// A parameter of the path with its schema.
+    pub(super) fn named(mut self, name: &'static str, text: &'static str, schema: Value) -> Self {
+        self.params.push(Param { name, place: Place::Path, text, schema });
         self.problem(404, "There is no such thing, or it is another tenant's")
+    }
+
+    /// A delivery.
+    pub(super) fn delivery(self) -> Self {
+        let text = "An id, or a prefix of at least six characters that fits one";
+        self.named("id", text, json!({"type": "string", "minLength": 6}))
+    }
+
+    /// An attempt of a delivery.
+    pub(super) fn attempt(self) -> Self {
+        let number = json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
+        self.delivery().named("n", "Attempts count from 1", number)
     }
 
     /// A parameter of the query with its schema.
@@ -110,9 +127,20 @@ impl Doc {
         self
     }
 
-    pub(super) fn header(mut self, name: &'static str, text: &'static str) -> Self {
-        self.params.push(Param { name, place: Place::Header, text, schema: json!({"type": "string"}) });
+    fn header(mut self, name: &'static str, text: &'static str, schema: Value) -> Self {
+        self.params.push(Param { name, place: Place::Header, text, schema });
         self
+    }
+
+    /// `If-Match`.
+    pub(super) fn if_match(self) -> Self {
+        self.header("If-Match", "The `ETag` of the version that is meant", json!({"type": "string"}))
+            .problem(412, "It has changed")
+    }
+
+    /// `Idempotency-Key`.
+    pub(super) fn key(self, text: &'static str) -> Self {
+        self.header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,255}$"}))
     }
 
     /// `dry_run`.
@@ -128,10 +156,22 @@ impl Doc {
         self.ask(name, text, json!({"type": "string", "format": "date-time"}))
     }
 
-    /// `limit` and `cursor`.
-    pub(super) fn paged(self) -> Self {
+    /// A pattern of event types.
+    pub(super) fn pattern(self, name: &'static str) -> Self {
+        let segment = r"(\*\*?|[A-Za-z0-9_]+)";
+        let schema = json!({"type": "string", "pattern": format!(r"^{segment}(\.{segment})*$"), "maxLength": 256});
+        self.ask(name, "A type pattern: `*` is one segment, `**` any number", schema)
+    }
+
+    /// `limit` and `cursor`, where cursors look like this.
+    pub(super) fn paged(self, cursor: &'static str) -> Self {
         let limit = json!({"type": "integer", "minimum": 1, "maximum": 200, "default": 50});
-        self.ask("limit", "Items on a page", limit).text("cursor", "Where to go on: `next_cursor` of the page before")
+        let cursor = json!({"type": "string", "pattern": format!("^({cursor})?$")});
+        self.ask("limit", "Items on a page", limit).ask(
+            "cursor",
+            "Where to go on: `next_cursor` of the page before; `after` says the same",
+            cursor,
+        )
     }
 
     pub(super) fn takes(mut self, body: Body) -> Self {

@@ -6,7 +6,6 @@ use super::doc::{Body, Doc};
 use crate::model::{DeliveryStatus, Outcome};
 
 const SUB: &str = "Number, name, or tenant/name with the slash escaped";
-const DELIVERY: &str = "An id, or a prefix of at least six characters that fits one";
 
 const JOB: &str = "As the list has it: rpl_...";
 const INVALID: &str = "Something in it cannot be as it is, listed in `errors` with a pointer each";
@@ -27,8 +26,8 @@ pub(super) fn table() -> Vec<Doc> {
             .problem(409, ambiguous),
         Doc::post("/v1/webhooks", "Make a webhook")
             .dry()
-            .header("Idempotency-Key", "The same key with the same body within 24 hours gets the same answer")
-            .takes(Json("WebhookRequest"))
+            .key("The same key with the same body within 24 hours gets the same answer")
+            .takes(Json("NewWebhook"))
             .answers(200, "What it would be: a dry run", Json("WebhookChanged"))
             .answers(201, "It is there", Json("WebhookCreated"))
             .problem(404, "There is no such tenant")
@@ -37,18 +36,16 @@ pub(super) fn table() -> Vec<Doc> {
         Doc::put("/v1/webhooks/{id}", "Change what is given of a webhook")
             .at("id", SUB)
             .dry()
-            .header("If-Match", "The `ETag` of the version that is meant")
+            .if_match()
             .takes(Json("WebhookRequest"))
             .answers(200, "It is changed", Json("WebhookChanged"))
             .problem(409, "It is defined in a file, or its name fits more than one")
-            .problem(412, "It has changed")
             .problem(422, INVALID),
         Doc::delete("/v1/webhooks/{id}", "Delete a webhook")
             .at("id", SUB)
-            .header("If-Match", "The `ETag` of the version that is meant")
+            .if_match()
             .answers(200, "It is gone", Json("WebhookChanged"))
-            .problem(409, "It is defined in a file, or its name fits more than one")
-            .problem(412, "It has changed"),
+            .problem(409, "It is defined in a file, or its name fits more than one"),
         Doc::post("/v1/webhooks/{id}/test", "Send one request that stands in no book, and tell what came of it")
             .at("id", SUB)
             .may_take(Json("TestRequest"))
@@ -77,48 +74,49 @@ pub(super) fn table() -> Vec<Doc> {
             )
             .ask("outcome", "Of the last attempt, one or several", names(Outcome::ALL.map(Outcome::as_str)))
             .text("subscription", SUB)
-            .text("type", "A type pattern: `*` is one segment, `**` any number")
+            .pattern("type")
             .text("tenant", "Of the subscription")
             .text("event_id", "Of one event")
-            .text("status_code", "Of the last answer: 503, or 5xx")
-            .text("trigger", "Of the last attempt: first, retry or manual")
+            .ask(
+                "status_code",
+                "Of the last answer: 503, or 5xx",
+                json!({"type": "string", "pattern": "^([1-9][0-9][0-9]|[1-9]xx)$"}),
+            )
+            .ask("trigger", "Of the last attempt", names_of(["first", "retry", "manual"]))
             .instant("since", "Created at or after")
             .instant("until", "Created before")
-            .paged()
+            .paged("r[0-9]{1,18}")
             .answers(200, "A page of them", Json("DeliveryPage"))
             .problem(404, "There is no such subscription")
             .problem(409, ambiguous)
             .problem(422, "The pattern or the cursor cannot be used"),
         Doc::get("/v1/deliveries/{id}", "Show a delivery with everything that was tried")
-            .at("id", DELIVERY)
+            .delivery()
             .answers(200, "It", Json("DeliveryDetail"))
             .problem(409, ambiguous),
         Doc::post("/v1/deliveries/{id}/replay", "Send a delivery again")
-            .at("id", DELIVERY)
+            .delivery()
             .may_take(Json("Consent"))
             .answers(202, "It will be sent", Json("Replays"))
             .problem(409, "It is on its way, its subscription is off, or it needs consent")
             .problem(422, "The id is too short"),
         Doc::get("/v1/deliveries/{id}/attempts/{n}", "Show one attempt with its request")
-            .at("id", DELIVERY)
-            .at("n", "Attempts count from 1")
+            .attempt()
             .answers(200, "It", Json("AttemptView"))
             .problem(409, ambiguous),
         Doc::get("/v1/deliveries/{id}/attempts/{n}/request.body", "The exact bytes of a request's body")
-            .at("id", DELIVERY)
-            .at("n", "Attempts count from 1")
+            .attempt()
             .answers(200, "The bytes, rendered again", Bytes)
             .problem(409, ambiguous),
         Doc::get(
             "/v1/deliveries/{id}/attempts/{n}/response.body",
             "The bytes of an answer's body, as far as they are kept",
         )
-        .at("id", DELIVERY)
-        .at("n", "Attempts count from 1")
+        .attempt()
         .answers(200, "The bytes", Bytes)
         .problem(409, ambiguous),
         Doc::post("/v1/deliveries/{id}/cancel", "End a delivery that waits")
-            .at("id", DELIVERY)
+            .delivery()
             .answers(200, "It is cancelled", Json("CancelAnswer"))
             .problem(409, "It has ended, is on its way, or fits more than one"),
         Doc::post("/v1/replays", "Send many deliveries again, by ids or by a filter")
@@ -129,8 +127,7 @@ pub(super) fn table() -> Vec<Doc> {
             .problem(409, "Another number matches, consent is needed, or too many jobs run")
             .problem(422, "Something in it cannot be used, or lies outside the preset's bounds"),
         Doc::get("/v1/replays", "List replays, newest first")
-            .paged()
-            .text("after", "The same as `cursor`")
+            .paged("rpl_[0-9A-Z]{26}")
             .answers(200, "A page of them", Json("ReplayJobPage"))
             .problem(422, "The cursor cannot be used"),
         Doc::get("/v1/replays/{id}", "Show how far a replay is").at("id", JOB).answers(200, "It", Json("ReplayJob")),
@@ -139,13 +136,19 @@ pub(super) fn table() -> Vec<Doc> {
             .answers(200, "It, cancelled", Json("ReplayJob"))
             .problem(409, "Nothing was left to send"),
         Doc::get("/v1/events", "Poll events in log order, without gaps")
-            .text("after", "`next_cursor` of the page before; `latest` for now; nothing for the oldest event kept")
-            .text("cursor", "The same as `after`")
+            .text(
+                "after",
+                "`next_cursor` of the page before; `latest` for now; nothing for the oldest event kept; `cursor` says the same",
+            )
             .ask("limit", "Events on a page", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
-            .text("wait", "How long to wait for an event when there is none: 20s, at most 30s")
+            .ask(
+                "wait",
+                "How long to wait for an event when there is none: 20s, at most 30s",
+                json!({"type": "string", "pattern": "^(([0-9]|[12][0-9]|30)s|[0-9]{1,4}ms)$"}),
+            )
             .text("subscription", SUB)
             .ask("only", "What that subscription did not get", json!({"type": "string", "enum": ["undelivered"]}))
-            .text("type", "A type pattern: `*` is one segment, `**` any number")
+            .pattern("type")
             .text("tenant", "Of one tenant")
             .answers(200, "A page, perhaps an empty one; its cursor goes on", Json("EventPage"))
             .problem(404, "There is no such subscription")
@@ -153,7 +156,7 @@ pub(super) fn table() -> Vec<Doc> {
             .problem(410, "Events behind the cursor are no longer kept: `oldest_cursor`, `lost_before`, `lost`")
             .problem(422, "The pattern cannot be used"),
         Doc::post("/v1/events", "Write one event, or several as lines, into the spool")
-            .header("Idempotency-Key", "The same key with the same body within 24 hours writes nothing a second time")
+            .key("The same key with the same body within 24 hours writes nothing a second time")
             .takes(Body::Events)
             .answers(202, "They are durable", Json("Accepted"))
             .problem(409, "A request with this key is under way")
@@ -173,8 +176,7 @@ pub(super) fn table() -> Vec<Doc> {
             .ask("failed", "Only attempts that did not deliver", json!({"type": "boolean", "default": false}))
             .answers(200, "`event: attempt` with AttemptLine as data, `event: gap` with Gap", Stream),
         Doc::get("/v1/quarantine", "List lines that are no events, newest first")
-            .paged()
-            .text("after", "The same as `cursor`")
+            .paged("[0-9]{1,18}")
             .answers(200, "A page of them", Json("QuarantinePage"))
             .problem(422, "The cursor cannot be used"),
         Doc::get("/v1/quarantine/{id}", "Show such a line")
@@ -198,8 +200,7 @@ pub(super) fn table() -> Vec<Doc> {
             .answers(200, "It is in force", Json("ReloadReport"))
             .problem(422, "It has errors, listed in `errors`; the old one stays in force"),
         Doc::get("/v1/tokens", "List tokens")
-            .paged()
-            .text("after", "The same as `cursor`")
+            .paged("[0-9]{1,18}")
             .answers(200, "A page of them", Json("TokenPage"))
             .problem(422, "The cursor cannot be used"),
         Doc::post("/v1/tokens", "Make a token")
@@ -212,8 +213,7 @@ pub(super) fn table() -> Vec<Doc> {
             .answers(200, "Nobody comes in with it any more", Json("TokenAnswer"))
             .problem(409, ambiguous),
         Doc::get("/v1/changes", "List what was changed, newest first")
-            .paged()
-            .text("after", "The same as `cursor`")
+            .paged("c[0-9]{1,18}")
             .answers(200, "A page of them", Json("ChangePage"))
             .problem(422, "The cursor cannot be used"),
         Doc::get("/v1/stats", "Series for charts, oldest first")

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::super::api::{WebhookChanged, WebhookCreated, WebhookRotated, WebhookTested};
 use super::super::caller::Caller;
 use super::super::control::SubKey;
-use super::super::extract::{Body, NoParams, Params, malformed};
+use super::super::extract::{Body, NoParams, Params, idempotency_key, malformed};
 use super::super::problem::{Problem, ProblemKind};
 use super::super::webhook_control::{IfMatch, NewWebhook, Rotation, WebhookChange, WebhookWritten};
 use super::{Shared, ask};
@@ -19,7 +19,6 @@ use crate::model::Secret;
 
 /// Largest description of a webhook, or of its test event.
 const BODY_MAX: usize = 64 << 10;
-const KEY_MAX: usize = 255;
 
 /// Tests hold a thread of the control plane while they wait for a receiver.
 static TESTS: Semaphore = Semaphore::const_new(4);
@@ -48,15 +47,6 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<
     match value.to_str() {
         Ok(text) => Ok(Some(text.trim())),
         Err(_) => Err(malformed(format!("the header {name} holds more than visible ASCII"))),
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    match header_text(headers, "idempotency-key")? {
-        Some(key) if key.is_empty() || key.len() > KEY_MAX => {
-            Err(malformed(format!("the header Idempotency-Key has 1 to {KEY_MAX} characters")))
-        }
-        key => Ok(key.map(str::to_owned)),
     }
 }
 

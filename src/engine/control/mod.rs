@@ -155,7 +155,7 @@ impl Control for Panel {
     }
 
     fn replay_jobs(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
-        Ok(replays::list(&*self.engine()?, caller, page))
+        replays::list(&*self.engine()?, caller, page)
     }
 
     fn replay_job(&self, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {

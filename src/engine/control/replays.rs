@@ -229,8 +229,11 @@ fn make(
 }
 
 /// Jobs, newest first.
-pub fn list(shared: &Shared, caller: &Caller, page: &PageRequest) -> Page<ReplayJob> {
-    shared.jobs.list(caller, page, shared.clock.monotonic())
+pub fn list(shared: &Shared, caller: &Caller, page: &PageRequest) -> Result<Page<ReplayJob>, ControlError> {
+    match page.cursor.as_deref().filter(|cursor| !cursor.starts_with("rpl_")) {
+        Some(cursor) => Err(ControlError::Invalid(format!("\"{cursor}\" is no cursor of this list"))),
+        None => Ok(shared.jobs.list(caller, page, shared.clock.monotonic())),
+    }
 }
 
 pub fn show(shared: &Shared, caller: &Caller, id: &str) -> Result<ReplayJob, ControlError> {

@@ -137,6 +137,11 @@ impl World {
         answer.json()[member].as_array().unwrap().clone()
     }
 
+    /// A token that nobody can revoke.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// `token` is the name of one, as [`all_tenants`] and [`of_beta`] give it.
     pub fn ask(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> Answer {
         let token = token.map(|name| std::fs::read_to_string(self.home.path(&format!("tokens/{name}"))).unwrap());
