@@ -16,6 +16,6 @@ pub use position::{Extent, Position, SegmentId, Seq};
 pub use secret::Secret;
 pub use subscription::{
     DialectName, Filter, Mode, OAuth2, OAuth2Body, OrderKey, Rate, RetrySchedule, SourceKind, SourceRef, Start,
-    Subscription, Tls,
+    Subscription, Tls, masked_url,
 };
 pub use timestamp::Timestamp;

@@ -32,7 +32,7 @@ pub fn create(shared: &Shared, caller: &Caller, request: &NewWebhook) -> Result<
     check_ready(shared, &draft.config, &draft.subscription)?;
     let warnings = draft.warnings.into_iter().map(fault).collect();
     if request.dry_run {
-        return Ok(WebhookWritten { webhook: None, secret: None, warnings });
+        return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
     let (tenant, name) = (draft.subscription.tenant().to_owned(), draft.subscription.name.clone());
     if let Some(key) = key {
@@ -48,7 +48,8 @@ pub fn create(shared: &Shared, caller: &Caller, request: &NewWebhook) -> Result<
     put_in_force(shared, draft.config)?;
     let webhook = of(shared, sub_of(shared, &tenant, &name)?)?;
     tracing::info!(by = caller.name, tenant, subscription = name, "webhook created");
-    Ok(WebhookWritten { webhook: Some(webhook), secret: draft.secret, warnings })
+    let (webhook, secret) = (Some(webhook), draft.secret);
+    Ok(WebhookWritten { webhook, before: None, is_repeated: false, secret, warnings })
 }
 
 /// The answer to a request that was answered before. The secret is told again only while it is the one told then: whoever
@@ -64,8 +65,8 @@ fn repeated(shared: &Shared, known: &RequestKey, body: &str) -> Result<WebhookWr
         return Err(ControlError::Conflict(text));
     };
     let newest = subscription.secrets.first().filter(|secret| Some(secret.fingerprint()) == known.fingerprint);
-    let webhook = of(shared, sub_of(shared, &known.tenant, &known.name)?)?;
-    Ok(WebhookWritten { webhook: Some(webhook), secret: newest.cloned(), warnings: Vec::new() })
+    let (webhook, secret) = (Some(of(shared, sub_of(shared, &known.tenant, &known.name)?)?), newest.cloned());
+    Ok(WebhookWritten { webhook, before: None, is_repeated: true, secret, warnings: Vec::new() })
 }
 
 pub fn change(
@@ -83,13 +84,14 @@ pub fn change(
     check_ready(shared, &draft.config, &draft.subscription)?;
     let warnings = draft.warnings.into_iter().map(fault).collect();
     if change.dry_run {
-        return Ok(WebhookWritten { webhook: None, secret: None, warnings });
+        return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
     put_in_force(shared, draft.config)?;
     let members: Vec<&str> = change.members.keys().map(String::as_str).collect();
+    let before = Some(of(shared, sub)?);
     let (tenant, name) = named;
     tracing::info!(by = caller.name, tenant, subscription = name, members = members.join(","), "webhook updated");
-    Ok(WebhookWritten { webhook: Some(of(shared, sub)?), secret: None, warnings })
+    Ok(WebhookWritten { webhook: Some(of(shared, sub)?), before, is_repeated: false, secret: None, warnings })
 }
 
 /// It is gone at once; what waited for it is cancelled as for every subscription that is gone.
