@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::{call, delete, get, post, put};
-use crate::usage::support::Home;
+use crate::usage::support::{Home, until};
 
 fn hook(name: &str) -> Value {
     json!({"name": name, "url": "https://a.example/x", "events": ["a.b"]})
@@ -112,4 +112,22 @@ fn a_repeated_request_makes_one_webhook() {
     assert_eq!(repeat(body).expect(201).json["secret"], Value::Null, "a newer secret is told to nobody else");
     delete(&home, "/v1/webhooks/1").expect(200);
     assert_eq!(repeat(body).expect(409).problem(), "conflict");
+}
+
+#[test]
+fn a_webhook_that_is_switched_off_is_the_reason_that_it_takes_nothing() {
+    let home = Home::new("");
+    let _engine = home.engine();
+    post(&home, "/v1/webhooks", &hook("a")).expect(201);
+    put(&home, "/v1/webhooks/a", &json!({"is_active": false})).expect(200);
+    home.run(&["send", "a.b", "--id", "e-1"]).expect(0);
+    let off = "the subscription is switched off (`is_active` is false): events pass it by";
+    let judged = post(&home, "/v1/events/match", &json!({"type": "a.b", "data": 1})).expect(200).json;
+    let row = &judged["subscriptions"][0];
+    assert_eq!((&row["matched"], &row["reason"]), (&json!(false), &json!(off)));
+    until("the event is in the log", || home.run(&["events", "show", "e-1"]).code == 0);
+    let reason = || get(&home, "/v1/events/e-1").expect(200).json["subscriptions"][0]["reason"].clone();
+    assert_eq!(reason(), off);
+    put(&home, "/v1/webhooks/a", &json!({"is_active": true})).expect(200);
+    assert_eq!(reason(), "it came while the subscription was switched off");
 }
