@@ -102,7 +102,7 @@ fn every_fault_has_its_pointer() {
         ("#/is_active", "E007"),
         ("#/max_in_flight", "E005"),
         ("#/mode", "E003"),
-        ("#/oauth2/client_secret_file", "E004"),
+        ("#/oauth2/client_secret", "E004"),
         ("#/oauth2/token_url", "E004"),
         ("#/retry/1", "E005"),
         ("#/timeout", "E002"),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::{check_ready, check_version, fault, find_own, put_in_force, random, refusal};
+use super::{cautions, check_ready, check_version, fault, find_own, put_in_force, random, refusal};
 use crate::admin::api::Webhook;
 use crate::admin::{Caller, ControlError, IfMatch, NewWebhook, SubKey, WebhookChange, WebhookWritten};
 use crate::config::{self, Asker, RequestKey};
@@ -30,7 +30,8 @@ pub fn create(shared: &Shared, caller: &Caller, request: &NewWebhook) -> Result<
     let is_taken = |tenant: &str, name: &str| used.contains(&(tenant.to_owned(), name.to_owned()));
     let mut draft = config::create(&config, &request.members, asker(caller), &is_taken, &random()?).map_err(refusal)?;
     check_ready(shared, &draft.config, &draft.subscription)?;
-    let warnings = draft.warnings.into_iter().map(fault).collect();
+    let cautions = cautions(shared, &draft.subscription);
+    let warnings = draft.warnings.into_iter().map(fault).chain(cautions).collect();
     if request.dry_run {
         return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
@@ -82,13 +83,14 @@ pub fn change(
     let config = shared.config();
     let draft = config::change(&config, named, &change.members, asker(caller)).map_err(refusal)?;
     check_ready(shared, &draft.config, &draft.subscription)?;
-    let warnings = draft.warnings.into_iter().map(fault).collect();
+    let cautions = cautions(shared, &draft.subscription);
+    let warnings = draft.warnings.into_iter().map(fault).chain(cautions).collect();
     if change.dry_run {
         return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
+    let before = Some(of(shared, sub)?);
     put_in_force(shared, draft.config)?;
     let members: Vec<&str> = change.members.keys().map(String::as_str).collect();
-    let before = Some(of(shared, sub)?);
     let (tenant, name) = named;
     tracing::info!(by = caller.name, tenant, subscription = name, members = members.join(","), "webhook updated");
     Ok(WebhookWritten { webhook: Some(of(shared, sub)?), before, is_repeated: false, secret: None, warnings })
