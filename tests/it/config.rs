@@ -126,7 +126,7 @@ fn umbra_takes_ten() {
 #[test]
 fn a_type_that_umbra_does_not_list_is_a_warning_with_a_guess() {
     let home = Home::empty();
-    let umbra = "dialect = \"umbra\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nevents = [\"invoice.paid\"]";
+    let umbra = "dialect = \"umbra\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nevents = [\"invoice.payed\"]";
     home.write("config.toml", sub(umbra));
     let said = home.run(&["check"]).expect(0).out;
     assert!(said.contains("warning[W001]") && said.contains("did you mean"), "{said}");

@@ -50,7 +50,9 @@ fn umbras_two_members_are_enough() {
     assert_eq!((hook.name.as_str(), hook.tenant(), hook.dialect.as_str()), ("yoursite.com", "default", "umbra"));
     assert_eq!(hook.source.kind, SourceKind::Api);
     assert!(draft.secret.as_ref().unwrap().expose().starts_with("whsec_"));
-    assert_eq!(draft.warnings[0].pointer, "#/events/0");
+    assert_eq!(draft.warnings, []);
+    let mistyped = made(&base, json!({"url": "https://yoursite.com/", "events": ["invoice.payed"]}));
+    assert_eq!((mistyped.warnings[0].pointer.as_str(), mistyped.warnings[0].code), ("#/events/0", "W001"));
     let read = again(&draft, &base, NOW);
     assert!(diff(&draft.config, &read).is_empty());
     assert_eq!(
