@@ -27,6 +27,7 @@ pub(super) const NEVER_MATCHES: &str = "W001";
 pub(super) const READABLE_BY_ALL: &str = "W002";
 pub(super) const NO_EFFECT: &str = "W003";
 pub(super) const BLOCKED: &str = "W004";
+pub(super) const OUT_OF_FORCE: &str = "W005";
 
 /// Every code with its meaning.
 const MEANINGS: &[(&str, &str)] = &[
@@ -62,6 +63,10 @@ const MEANINGS: &[(&str, &str)] = &[
         BLOCKED,
         "The URL leads to an address that nothing is sent to: deliveries end as blocked_address until `allow` of [network] \
          in config.toml names it.",
+    ),
+    (
+        OUT_OF_FORCE,
+        "A webhook made over the API is kept, and not in force: the configuration does not allow it, or a file took its name.",
     ),
 ];
 

@@ -43,5 +43,6 @@ pub use settings::{
 };
 pub use values::{NetworkEntry, duration, rate, say_duration};
 pub use webhooks::{
-    Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, change, create, merge, rotate, settle, webhooks_file,
+    Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, beside, change, create, merge, rotate, settle,
+    webhooks_file,
 };

@@ -24,7 +24,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let file = args.file.map_or_else(|| places::config_file(&context.global), Ok)?;
-    let report = config::check(&file);
+    let report = config::check(&file, context.now());
     let refused = report.errors > 0 || (args.deny_warnings && report.warnings > 0);
     if context.out.is_human() {
         // The diagnostics are the answer, and the answer is data.
@@ -52,6 +52,9 @@ fn render(report: &CheckReport, refused: bool) -> String {
         number => format!(" + {} in conf.d", plural(number, "file")),
     };
     let mut parts = vec![plural(report.subscriptions, "subscription")];
+    if report.webhooks > 0 {
+        parts.push(format!("{} made over the API", plural(report.webhooks, "webhook")));
+    }
     parts.extend(counts);
     format!("{}ok    {file}{fragments}   {}\n", report.text, parts.join(", "))
 }
@@ -65,6 +68,8 @@ mod tests {
         let mut report =
             CheckReport { file: "c.toml".into(), fragments: 1, subscriptions: 1, ..CheckReport::default() };
         assert_eq!(render(&report, false), "ok    c.toml + 1 file in conf.d   1 subscription\n");
+        report.webhooks = 2;
+        assert!(render(&report, false).ends_with("   1 subscription, 2 webhooks made over the API\n"));
         report.errors = 5;
         report.warnings = 1;
         report.text = "error[E001]: ...\n\n".into();

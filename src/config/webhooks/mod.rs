@@ -13,6 +13,7 @@ mod block;
 mod document;
 mod members;
 mod read;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use crate::model::{Secret, Subscription, Timestamp};
 use crate::wire::generate_secret;
 
 pub use self::document::{RequestKey, Webhooks, merge, settle, webhooks_file};
+pub use self::standing::beside;
 
 use self::document::Written;
 
