@@ -9,6 +9,7 @@ mod position;
 mod secret;
 mod subscription;
 mod timestamp;
+mod when;
 
 pub use delivery::{Attempt, AttemptTrigger, DeliveryId, DeliveryStatus, Exchange, Outcome, SubId, delivery_id};
 pub use event::{Event, Operation, Rejection, RejectionReason, valid_event_type};
@@ -19,3 +20,4 @@ pub use subscription::{
     Subscription, Tls, masked_url,
 };
 pub use timestamp::Timestamp;
+pub use when::{When, parse_span};

@@ -27,7 +27,7 @@ pub use tokens::Tokens;
 use self::throttle::Throttle;
 use super::changes::{ChangeError, Changes};
 use crate::env::{Clock, Files};
-use crate::model::Secret;
+use crate::model::{Secret, Timestamp};
 
 /// Why the door cannot be opened.
 #[derive(Debug, Error)]
@@ -84,6 +84,11 @@ impl Door {
     pub fn set(&self, settings: DoorSettings) {
         self.tokens.set_bootstrap(settings.bootstrap.as_ref());
         *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = settings.hosts.into();
+    }
+
+    /// The wall clock that tokens and changes go by.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn hosts(&self) -> Arc<[String]> {

@@ -50,9 +50,10 @@ impl Finding {
     }
 }
 
-/// Looks at everything. Nothing is changed but for a file that is written to the spool's `tmp` and removed.
-pub fn look(config_file: &Path, now: Timestamp) -> Vec<Finding> {
-    let mut found = Vec::new();
+/// Looks at everything. Nothing is changed but for a file that is written to the spool's `tmp` and removed. `token_file` is
+/// the one that the command line would use.
+pub fn look(config_file: &Path, token_file: Option<&Path>, now: Timestamp) -> Vec<Finding> {
+    let mut found: Vec<Finding> = token_file.map(files::token).into_iter().collect();
     let Loaded { config, warnings } = match judged::load(config_file, now) {
         Ok(loaded) => loaded,
         Err(problems) => {
