@@ -159,3 +159,25 @@ fn a_file_that_is_not_there() {
     home.run(&["check"]).expect(78);
     home.run(&["-c", "nowhere.toml", "run"]).expect(78);
 }
+
+#[test]
+fn the_effective_configuration_is_shown_without_secrets() {
+    let home = Home::empty();
+    let more = "dialect = \"umbra\"\nsecret = \"canary-1\"\nheaders = { X-Key = \"canary-2\" }\nrate_limit = \"50/s\"\n\
+                oauth2 = { token_url = \"https://id.example/canary-3\", client_id = \"me\", client_secret = \"canary-4\" }";
+    home.write("config.toml", sub(more).replace("a.example/", "a.example/canary-5"));
+    let said = home.run(&["check", "--show"]).expect(0).out;
+    for part in ["[spool]", "max_line = \"1MiB\"", "workers = 64", "# config.toml:", "timeout = \"15s\"", "*** (key "] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("canary"), "{said}");
+    assert!(said.parse::<toml::Table>().is_ok(), "{said}");
+    let json = home.run(&["check", "--show", "--json"]).expect(0).json();
+    assert_eq!(
+        (&json["delivery"]["max_in_flight"], &json["subscription"][0]["rate_limit"]),
+        (&16.into(), &"50/1s".into())
+    );
+    assert!(!json.to_string().contains("canary"), "{json}");
+    home.write("config.toml", "nonsense");
+    assert!(home.run(&["check", "--show"]).expect(78).out.contains("error["));
+}

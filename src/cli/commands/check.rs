@@ -13,6 +13,7 @@ use super::super::places;
 #[command(before_help = "Examples:
   spoolhook check                   the configuration `run` would use
   spoolhook check /tmp/new.toml     another file, before it is put in place
+  spoolhook check --show            what is in force: every default, no secret
   spoolhook check --deny-warnings   in a pipeline")]
 pub struct Args {
     /// The file [default: as for `run`]
@@ -20,12 +21,18 @@ pub struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
+    /// Print the effective configuration: defaults applied, secrets masked, with the webhooks made over the API
+    #[arg(long)]
+    show: bool,
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let file = args.file.map_or_else(|| places::config_file(&context.global), Ok)?;
     let report = config::check(&file, context.now());
     let refused = report.errors > 0 || (args.deny_warnings && report.warnings > 0);
+    if args.show && !refused {
+        return show(&report, context);
+    }
     if context.out.is_human() {
         // The diagnostics are the answer, and the answer is data.
         context.out.text(&render(&report, refused))?;
@@ -33,6 +40,17 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         context.out.document(report.json.to_string().as_bytes())?;
     }
     if refused { Err(CliError::silent(ExitKind::BadConfig)) } else { Ok(()) }
+}
+
+/// What a configuration comes to. The diagnostics are talk beside it.
+fn show(report: &CheckReport, context: &mut Context) -> Result<(), CliError> {
+    if !report.text.is_empty() {
+        context.out.say(report.text.trim_end());
+    }
+    match context.out.is_human() {
+        true => context.out.text(&report.shown),
+        false => context.out.document(report.shown_json.to_string().as_bytes()),
+    }
 }
 
 fn render(report: &CheckReport, refused: bool) -> String {

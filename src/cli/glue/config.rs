@@ -24,15 +24,20 @@ pub struct CheckReport {
     pub text: String,
     /// `{"errors":[...],"warnings":[...]}`, and how many subscriptions and webhooks there are.
     pub json: Value,
+    /// The effective configuration without secrets, as TOML and as JSON; empty when there are errors.
+    pub shown: String,
+    pub shown_json: Value,
 }
 
 /// Reads and judges the configuration at `path`, the `conf.d` beside it, the files it names, and the webhooks made over the
 /// API in its state directory. Nothing is changed.
 pub fn check(path: &Path, now: Timestamp) -> CheckReport {
+    let (mut shown, mut shown_json) = (String::new(), Value::Null);
     let ([fragments, subscriptions, webhooks], errors, warnings) = match load(path, now) {
         Ok(Loaded { config, warnings }) => {
             let dir = path.with_file_name("conf.d");
             let merged = config.files.iter().filter(|file| file.parent() == Some(&dir)).count();
+            (shown, shown_json) = (config::shown(&config), config::shown_json(&config));
             let of_files = config.subscriptions.iter().filter(|each| each.source.kind == SourceKind::File).count();
             ([merged, of_files, config.webhooks.names().len()], Vec::new(), warnings)
         }
@@ -50,6 +55,8 @@ pub fn check(path: &Path, now: Timestamp) -> CheckReport {
         warnings: warnings.len() as u64,
         text: errors.iter().chain(&warnings).map(|problem: &Problem| format!("{problem}\n")).collect(),
         json,
+        shown,
+        shown_json,
     }
 }
 
