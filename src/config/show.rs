@@ -127,6 +127,7 @@ fn sections(config: &Config) -> [(&'static str, Table); 6] {
             table([
                 ("attempts", if logging.all_attempts { "all" } else { "failures" }.into()),
                 ("urls", if logging.full_urls { "full" } else { "host" }.into()),
+                ("access", logging.access.into()),
             ]),
         ),
     ]
