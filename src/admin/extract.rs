@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::control::PageRequest;
 use super::problem::{Problem, ProblemKind};
+use crate::model::{Timestamp, When};
 
 /// Query parameters. `T` must deny unknown fields: a typo in a filter must never widen it.
 pub struct Params<T>(pub T);
@@ -65,6 +66,12 @@ pub fn page_request(limit: Option<String>, cursor: Option<String>) -> Result<Pag
     };
     // A script's `cursor=$NEXT` is empty the first time.
     Ok(PageRequest { limit, cursor: cursor.filter(|cursor| !cursor.is_empty()) })
+}
+
+/// The instant that a parameter names, or a span ago: `2h`.
+pub fn instant(parameter: &str, text: Option<String>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let read = |text: String| When::parse(&text).map_err(|wrong| malformed(format!("{parameter}: {wrong}")));
+    Ok(text.map(read).transpose()?.map(|when| when.at(now)))
 }
 
 /// The raw body, at most the router's limit.

@@ -19,7 +19,8 @@ impl WebhookControl for FakeEngine {
     fn webhook_create(&self, _: &Caller, request: &NewWebhook) -> Result<WebhookWritten, ControlError> {
         self.asked.lock().unwrap().push(format!("create {:?} {:?}", request.members, request.key));
         let made = (!request.dry_run).then(|| webhook("new", "active"));
-        Ok(WebhookWritten { webhook: made, secret: Some(Secret::new("whsec_new")), warnings: Vec::new() })
+        let secret = Some(Secret::new("whsec_new"));
+        Ok(WebhookWritten { webhook: made, before: None, is_repeated: false, secret, warnings: Vec::new() })
     }
 
     fn webhook_change(
@@ -32,7 +33,8 @@ impl WebhookControl for FakeEngine {
         if !change.if_match.allows(&found.settings.version) {
             return Err(ControlError::Precondition("it is in version 1".into()));
         }
-        Ok(WebhookWritten { webhook: Some(found), secret: None, warnings: Vec::new() })
+        let before = Some(found.clone());
+        Ok(WebhookWritten { webhook: Some(found), before, is_repeated: false, secret: None, warnings: Vec::new() })
     }
 
     fn webhook_delete(&self, caller: &Caller, key: &SubKey, _: &IfMatch) -> Result<Webhook, ControlError> {

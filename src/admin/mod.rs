@@ -5,6 +5,7 @@
 //! in [`api`]; the command line reads the same types back.
 
 mod accept;
+mod access;
 pub mod api;
 mod caller;
 mod changes;

@@ -57,6 +57,10 @@ pub struct WebhookChange {
 pub struct WebhookWritten {
     /// `None` when nothing was changed.
     pub webhook: Option<Webhook>,
+    /// How it was; `None` for a new one.
+    pub before: Option<Webhook>,
+    /// The answer to a request that was answered before: nothing was changed this time.
+    pub is_repeated: bool,
     /// The secret of a new webhook.
     pub secret: Option<Secret>,
     pub warnings: Vec<FieldFault>,

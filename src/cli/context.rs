@@ -53,6 +53,11 @@ impl Context {
             return Ok(Box::new(SocketClient::new(places::socket(&self.global)?)));
         };
         let token = self.global.token_file.as_deref().map(secret::token).transpose()?;
+        if let Some(file) = self.global.token_file.as_deref().filter(|file| secret::is_open_to_all(file)) {
+            let file = file.display();
+            self.out
+                .say(&format!("warning: every user of this machine can read the token in {file}: chmod o-rwx {file}"));
+        }
         let client = TcpClient::new(&url, token, self.global.ca_file.as_deref())?;
         if self.global.token_file.is_some() && is_in_the_clear(&url) {
             self.out.say("warning: the token goes over the network in the clear; put a TLS proxy before the engine");

@@ -113,9 +113,14 @@ pub fn clean(text: &str) -> String {
     })
 }
 
-/// `1 error`, `2 errors`.
+/// `1 error`, `2 errors`, `2 deliveries`.
 pub fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    let number_text = count(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number_text} {noun}"),
+        Some(stem) => format!("{number_text} {stem}ies"),
+        None => format!("{number_text} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +147,8 @@ mod tests {
     fn numbers_and_sizes() {
         assert_eq!(count(7), "7");
         assert_eq!(count(1_204_881), "1 204 881");
+        assert_eq!(["event", "delivery"].map(|noun| plural(1, noun)), ["1 event", "1 delivery"]);
+        assert_eq!(["event", "delivery"].map(|noun| plural(1_000, noun)), ["1 000 events", "1 000 deliveries"]);
         assert_eq!(bytes(412), "412 B");
         assert_eq!(bytes(1_260), "1.2 KiB");
         assert_eq!(bytes(8_804_682_957), "8.2 GiB");

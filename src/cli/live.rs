@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::client::Frame;
 use super::error::{CliError, ExitKind};
-use super::human::{clean, clock};
+use super::human::{clean, clock, plural};
 use super::style::{Tone, paint};
 use crate::admin::api::{AttemptLine, Gap};
 use crate::model::{DeliveryStatus, Outcome};
@@ -87,7 +87,7 @@ fn result(attempt: &AttemptLine) -> String {
 
 /// What a reader missed, as a line.
 pub fn gap(gap: Gap) -> String {
-    paint(Tone::Warn, &format!("          ... {} attempts not shown: the terminal was too slow", gap.missed))
+    paint(Tone::Warn, &format!("          ... {} not shown: the terminal was too slow", plural(gap.missed, "attempt")))
 }
 
 #[cfg(test)]

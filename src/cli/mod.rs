@@ -26,7 +26,6 @@ mod prompt;
 mod secret;
 mod style;
 mod table;
-mod when;
 
 #[cfg(test)]
 mod tests;

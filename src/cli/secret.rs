@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::error::{CliError, ExitKind};
@@ -16,6 +17,11 @@ pub fn token(path: &Path) -> Result<Secret, CliError> {
         false => Err(CliError::new(ExitKind::BadData, format!("{} holds no token", path.display()))
             .help("make one on the engine's machine: spoolhook token create NAME --scope admin > FILE")),
     }
+}
+
+/// Whether every user of this machine can read a file.
+pub fn is_open_to_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o004 != 0)
 }
 
 /// The secret in a file, without the line break that editors add; `-` is standard input.

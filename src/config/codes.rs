@@ -26,6 +26,8 @@ pub(super) const BAD_PARAM: &str = "E032";
 pub(super) const NEVER_MATCHES: &str = "W001";
 pub(super) const READABLE_BY_ALL: &str = "W002";
 pub(super) const NO_EFFECT: &str = "W003";
+pub(super) const BLOCKED: &str = "W004";
+pub(super) const OUT_OF_FORCE: &str = "W005";
 
 /// Every code with its meaning.
 const MEANINGS: &[(&str, &str)] = &[
@@ -57,6 +59,15 @@ const MEANINGS: &[(&str, &str)] = &[
     (NEVER_MATCHES, "The dialect lists its event types and the pattern matches none of them. It is kept as written."),
     (READABLE_BY_ALL, "Every user of this machine can read a file that holds a secret."),
     (NO_EFFECT, "The setting is understood and has no effect beside another one."),
+    (
+        BLOCKED,
+        "The URL leads to an address that nothing is sent to: deliveries end as blocked_address until `allow` of [network] \
+         in config.toml names it.",
+    ),
+    (
+        OUT_OF_FORCE,
+        "A webhook made over the API is kept, and not in force: the configuration does not allow it, or a file took its name.",
+    ),
 ];
 
 /// The meaning of `code` in one or two sentences; `None` for a code that does not exist.

@@ -73,11 +73,12 @@ impl Known {
         }
         if !self.broken.contains(name) && !at.doc.damaged {
             let message = format!("unknown dialect \"{name}\"");
+            let place = if report.in_json { " of config.toml" } else { "" };
             let problem = report.problem(codes::UNKNOWN_DIALECT, at, message, "not a dialect");
             let names = self.dialects.names();
             match closest(name, names.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean \"{near}\"?")),
-                None => problem.help(format!("known: {}; or describe it in [dialect.{name}]", names.join(", "))),
+                None => problem.help(format!("known: {}; or describe it in [dialect.{name}]{place}", names.join(", "))),
             };
         }
         None

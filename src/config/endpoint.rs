@@ -17,6 +17,7 @@ const RESERVED: &[&str] = &["host", "content-length", "transfer-encoding", "conn
 /// Reads an absolute http or https URL without user information, fragment or port 0. Answers the canonical form.
 pub(super) fn url(field: &Field<'_>, report: &mut Report<'_>) -> Option<Url> {
     let text = field.filled(report)?;
+    let in_json = report.in_json;
     let mut refuse = |range: std::ops::Range<usize>, message: String, label: &str, help: &str| {
         let problem = report.problem(codes::BAD_URL, field.at.within(range), message, label);
         problem.help(help);
@@ -45,7 +46,10 @@ pub(super) fn url(field: &Field<'_>, report: &mut Report<'_>) -> Option<Url> {
     let authority = text.find("//").map_or(0, |at| at + 2);
     if !url.username().is_empty() || url.password().is_some() {
         let end = text.find('@').unwrap_or(text.len());
-        let help = "send it as a header: headers = { Authorization = \"Basic …\" }";
+        let help = match in_json {
+            true => "send it as a header: \"headers\": {\"Authorization\": \"Basic …\"}",
+            false => "send it as a header: headers = { Authorization = \"Basic …\" }",
+        };
         return refuse(authority..end, format!("`{name}` must not hold a user or password"), "not sent this way", help);
     }
     if url.fragment().is_some() {

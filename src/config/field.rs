@@ -67,6 +67,7 @@ impl<'d> Field<'d> {
                 DeValue::Integer(number) => format!("{}s", number.as_str()),
                 _ => "15s".to_owned(),
             };
+            let help = format!("write {} {DURATION_HELP}", self.assign(&format!("\"{example}\""), report));
             report
                 .problem(
                     codes::WRONG_TYPE,
@@ -74,13 +75,13 @@ impl<'d> Field<'d> {
                     format!("`{}` must be a duration string", self.name),
                     format!("expected a string such as \"{example}\""),
                 )
-                .help(format!("write {} {DURATION_HELP}", self.assign(&format!("\"{example}\""))));
+                .help(help);
             return None;
         };
         let Some(read) = duration(text) else {
             let message = format!("`{}` is not a duration: {}", self.name, self.at.quote(text));
-            let problem = report.problem(codes::BAD_VALUE, self.at, message, "expected a number and a unit");
-            problem.help(format!("write {} {DURATION_HELP}", self.assign("\"15s\"")));
+            let help = format!("write {} {DURATION_HELP}", self.assign("\"15s\"", report));
+            report.problem(codes::BAD_VALUE, self.at, message, "expected a number and a unit").help(help);
             return None;
         };
         if !range.contains(&read) {
@@ -98,8 +99,8 @@ impl<'d> Field<'d> {
         };
         let Some(read) = size(text) else {
             let message = format!("`{}` is not a size: {}", self.name, self.at.quote(text));
-            let problem = report.problem(codes::BAD_VALUE, self.at, message, "expected a number and a unit");
-            problem.help(format!("write {} {SIZE_HELP}", self.assign("\"64MiB\"")));
+            let help = format!("write {} {SIZE_HELP}", self.assign("\"64MiB\"", report));
+            report.problem(codes::BAD_VALUE, self.at, message, "expected a number and a unit").help(help);
             return None;
         };
         if !range.contains(&read) {
@@ -160,23 +161,24 @@ impl<'d> Field<'d> {
         match self.value {
             DeValue::Table(table) => Some(Table::new(title, self.at, table)),
             _ => {
-                self.wrong_type("a table", "{ … }", report);
+                let expected = if report.in_json { "an object" } else { "a table" };
+                self.wrong_type(expected, "{ … }", report);
                 None
             }
         }
     }
 
-    /// Reports a value of the wrong type. `example` is a value in TOML.
+    /// Reports a value of the wrong type. `example` is a value, the same in TOML and in JSON.
     pub(super) fn wrong_type(&self, expected: &str, example: &str, report: &mut Report<'_>) {
         let message = format!("`{}` must be {expected}", self.name);
         let label = format!("this is {}", type_name(self.value));
-        let problem = report.problem(codes::WRONG_TYPE, self.at, message, label);
-        problem.help(format!("write {}", self.assign(example)));
+        let help = format!("write {}", self.assign(example, report));
+        report.problem(codes::WRONG_TYPE, self.at, message, label).help(help);
     }
 
     /// `value` as the user would write it here.
-    fn assign(&self, value: &str) -> String {
-        if self.in_list { value.to_owned() } else { format!("{} = {value}", self.name) }
+    fn assign(&self, value: &str, report: &Report<'_>) -> String {
+        if self.in_list { value.to_owned() } else { report.assign(self.name, value) }
     }
 
     fn out_of_range(&self, from: &str, to: &str, report: &mut Report<'_>) {

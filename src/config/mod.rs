@@ -23,6 +23,7 @@ mod report;
 mod secrets;
 mod sections;
 mod settings;
+mod show;
 mod subscription;
 mod tenants;
 mod triggers;
@@ -41,7 +42,9 @@ pub use settings::{
     AdminConfig, Config, DeliveryDefaults, LogConfig, LoggingConfig, NetworkConfig, Proxy, Retention, SpoolConfig,
     StateConfig, TenantConfig,
 };
+pub use show::{shown, shown_json};
 pub use values::{NetworkEntry, duration, rate, say_duration};
 pub use webhooks::{
-    Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, change, create, merge, rotate, settle, webhooks_file,
+    Asker, Draft, FieldFault, Refusal, RequestKey, Webhooks, beside, change, create, merge, rotate, settle,
+    webhooks_file,
 };

@@ -19,7 +19,9 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report<'_>) -> Option<OAuth2>
     let client_id = table.require("client_id", "\"…\"", report).and_then(|field| field.filled(report));
     let found = secrets::read(&mut table, secrets::CLIENT, report);
     if !found.written {
-        table.missing("client_secret_file", "\"…\"", report);
+        // A request cannot name the files of the engine's machine, or need not.
+        let form = if report.in_json { "client_secret" } else { "client_secret_file" };
+        table.missing(form, "\"…\"", report);
     }
     if let [_, (place, _), ..] = found.secrets[..] {
         report.problem(codes::BAD_VALUE, place, "an OAuth2 client has one secret", "a second one");

@@ -25,6 +25,8 @@ type Rank = (usize, usize);
 pub(super) struct Report<'e> {
     env: &'e dyn Fn(&str) -> Option<String>,
     found: Vec<(Rank, Problem)>,
+    /// Whoever reads it wrote JSON members, over the API, and has never seen the file.
+    pub(super) in_json: bool,
     /// Lines with a syntax fault: whatever else seems wrong there is only its echo.
     broken_lines: BTreeSet<(usize, usize)>,
     pub(super) files: Vec<PathBuf>,
@@ -34,7 +36,13 @@ pub(super) struct Report<'e> {
 
 impl<'e> Report<'e> {
     pub(super) fn new(env: &'e dyn Fn(&str) -> Option<String>) -> Self {
-        Self { env, found: Vec::new(), broken_lines: BTreeSet::new(), files: Vec::new(), digests: BTreeMap::new() }
+        let (found, broken_lines) = (Vec::new(), BTreeSet::new());
+        Self { env, found, in_json: false, broken_lines, files: Vec::new(), digests: BTreeMap::new() }
+    }
+
+    /// A setting as its author would write it. `value` is the same in TOML and in JSON.
+    pub(super) fn assign(&self, name: &str, value: &str) -> String {
+        if self.in_json { format!("\"{name}\": {value}") } else { format!("{name} = {value}") }
     }
 
     /// Adds a problem at `place`; more can be said on what is returned. A code that begins with `W` warns.

@@ -189,8 +189,9 @@ pub(super) fn logging(mut table: Table<'_>, report: &mut Report<'_>) -> LoggingC
     }
     let attempts = table.take("attempts").and_then(|field| field.word("choice", "a choice", ATTEMPTS, report));
     let urls = table.take("urls").and_then(|field| field.word("choice", "a choice", URLS, report));
+    let access = table.take("access").and_then(|field| field.boolean(report)).unwrap_or(false);
     table.finish(report);
-    LoggingConfig { all_attempts: attempts.unwrap_or(false), full_urls: urls.unwrap_or(false) }
+    LoggingConfig { all_attempts: attempts.unwrap_or(false), full_urls: urls.unwrap_or(false), access }
 }
 
 fn retention(table: &mut Table<'_>, name: &'static str, default: Retention, report: &mut Report<'_>) -> Retention {

@@ -116,13 +116,15 @@ pub struct NetworkConfig {
     pub proxy: Proxy,
 }
 
-/// `[logging]`: what the engine's log says of attempts. Its `format` is read before anything else, by the command line.
+/// `[logging]`: what the engine's log says of attempts and of requests. Its `format` is read before anything else, by the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoggingConfig {
     /// Attempts that delivered get a line too. Without it they get one only at the level `debug`.
     pub all_attempts: bool,
     /// Endpoints are named by their whole URL instead of host and a digest: it may carry a token.
     pub full_urls: bool,
+    /// Requests to the API over TCP get a line each. Without it they get one only at the level `debug`.
+    pub access: bool,
 }
 
 /// Where requests go through.

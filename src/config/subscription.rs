@@ -127,11 +127,23 @@ fn url(
     let of_dialect = dialect.is_some_and(|dialect| dialect.defaults().require_https);
     if url.scheme() == "http" && !allow_http && of_tenant.unwrap_or(of_dialect) {
         let place = field.at.within(0.."http://".len());
-        report
-            .problem(codes::NEEDS_HTTPS, place, "url must use https", "plain http")
-            .help("write https://, or set `allow_http = true` on this subscription for a trusted network");
+        let help = plain_http(tenant, of_tenant, report);
+        report.problem(codes::NEEDS_HTTPS, place, "url must use https", "plain http").help(help);
     }
     Some(url)
+}
+
+/// How http becomes possible, where it is not.
+fn plain_http(tenant: &str, of_tenant: Option<bool>, report: &Report<'_>) -> String {
+    let whole = match of_tenant {
+        Some(_) => format!("`require_https = false` in the [[tenant]] with id = \"{tenant}\" in config.toml"),
+        None => format!("a [[tenant]] with id = \"{tenant}\" and `require_https = false` in config.toml"),
+    };
+    let one = match report.in_json {
+        true => "set the member \"allow_http\": true beside \"url\" (with a token of no tenant, or over the socket)",
+        false => "set `allow_http = true` in this [[subscription]]",
+    };
+    format!("write https://; on a trusted network {one}, or for all of its tenant {whole}")
 }
 
 /// Mode and retry schedule: at most once means one attempt, whatever the defaults say.
@@ -151,9 +163,8 @@ fn promise(
             && !retry.waits.is_empty()
         {
             let message = "`retry` has no effect: the subscription is at-most-once";
-            report
-                .problem(codes::NO_EFFECT, field.key, message, "never used")
-                .help("leave it out, or set mode = \"at-least-once\"");
+            let help = format!("leave it out, or set {}", report.assign("mode", "\"at-least-once\""));
+            report.problem(codes::NO_EFFECT, field.key, message, "never used").help(help);
         }
         return (mode, RetrySchedule::none());
     }
@@ -166,10 +177,14 @@ fn signing_secrets(table: &mut Table<'_>, dialect: Option<&Dialect>, report: &mu
     let Some(dialect) = dialect else { return Vec::new() };
     if !found.written && dialect.needs_secret() && !table.may_mean("secret") {
         let message = format!("dialect \"{}\" signs every request, and there is no secret", dialect.name());
+        let help = match report.in_json {
+            true => "give \"secret\" as well: it signs from now on",
+            false => "`secret_env` and `secret` are the other forms",
+        };
         report
             .problem(codes::BAD_SECRET, table.at, message, "add secret_file = \"…\" below this line")
             .member("/secret")
-            .help("`secret_env` and `secret` are the other forms");
+            .help(help);
     }
     for (place, secret) in &found.secrets {
         if let Err(fault) = dialect.check_secret(secret) {
@@ -211,8 +226,8 @@ fn rate(field: &Field<'_>, report: &mut Report<'_>) -> Option<Rate> {
     let rate = values::rate(text);
     if rate.is_none() {
         let message = format!("`{}` is not a rate: {}", field.name, field.at.quote(text));
-        let problem = report.problem(codes::BAD_VALUE, field.at, message, "expected COUNT/UNIT");
-        problem.help(format!("write {} = \"50/s\", \"1000/h\" or \"3/10s\"", field.name));
+        let help = format!("write {}, \"1000/h\" or \"3/10s\"", report.assign(field.name, "\"50/s\""));
+        report.problem(codes::BAD_VALUE, field.at, message, "expected COUNT/UNIT").help(help);
     }
     rate
 }
@@ -225,9 +240,14 @@ fn order_by(field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
         return Some(text.to_owned());
     }
     let message = format!("`order_by` cannot be {}", field.at.quote(text));
-    let problem = report.problem(codes::BAD_VALUE, field.at, message, "neither \"key\" nor a JSON pointer");
-    problem.help("write order_by = \"key\", or a pointer into the event such as \"/data/id\"");
+    let help = order_help("write", report);
+    report.problem(codes::BAD_VALUE, field.at, message, "neither \"key\" nor a JSON pointer").help(help);
     None
+}
+
+fn order_help(verb: &str, report: &Report<'_>) -> String {
+    let example = report.assign("order_by", "\"key\"");
+    format!("{verb} {example}, or a pointer into the event such as \"/data/id\"")
 }
 
 /// Means something only where deliveries wait for each other.
@@ -236,8 +256,8 @@ fn supersede(table: &mut Table<'_>, is_ordered: bool, report: &mut Report<'_>) -
     let supersede = field.boolean(report).unwrap_or(false);
     if supersede && !is_ordered {
         let message = "`supersede` needs `order_by`: it says which deliveries are states of the same thing";
-        let problem = report.problem(codes::BAD_VALUE, field.key, message, "of what?");
-        problem.help("add order_by = \"key\", or a pointer into the event such as \"/data/id\"");
+        let help = order_help("add", report);
+        report.problem(codes::BAD_VALUE, field.key, message, "of what?").help(help);
     }
     supersede
 }

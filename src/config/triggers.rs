@@ -79,8 +79,8 @@ pub(super) fn condition(field: &Field<'_>, report: &mut Report<'_>) -> Option<St
 fn from_events(field: &Field<'_>, dialect: Option<&Dialect>, report: &mut Report<'_>) -> Option<Vec<String>> {
     let texts = field.texts(report)?;
     if texts.is_empty() {
-        let problem = report.problem(codes::BAD_VALUE, field.at, "`events` lists nothing", "no event would ever match");
-        problem.help("write events = [\"**\"] for every event");
+        let help = format!("write {} for every event", report.assign("events", "[\"**\"]"));
+        report.problem(codes::BAD_VALUE, field.at, "`events` lists nothing", "no event would ever match").help(help);
         return None;
     }
     let mut patterns = Vec::new();

@@ -9,6 +9,7 @@
 //! A lane that has examined everything is *caught up* and fed live; one that has no room, or begins in the past, is
 //! *behind* and reads the log from `next` until the two meet.
 
+mod holdup;
 mod untake;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use rangemap::RangeSet;
 
+pub use holdup::Holdup;
 pub use untake::Untaken;
 
 use super::Parked;

@@ -19,9 +19,10 @@ pub mod worker;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use lane::{Lane, Reach};
+pub use lane::{Holdup, Lane, Reach};
 pub use order::order_key;
 pub use outcome::{exchange, outcome};
+pub use pace::Brake;
 use scheduler::Ticket;
 pub use scheduler::{CrewSize, LaneStart, LaneStatus, Scheduler, UNCOMMITTED_MAX, Withdrawal, interrupted};
 

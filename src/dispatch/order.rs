@@ -259,6 +259,26 @@ impl Order {
         self.keys.get(&row).copied()
     }
 
+    /// The delivery of a key that `row` waits for: the one in hand, or the oldest before it.
+    pub fn ahead_of(&self, key: OrderKey, row: RowKey) -> Option<RowKey> {
+        let turn = self.turns.get(&key)?;
+        let first = turn.rows.keys().next().copied();
+        let held = turn.held.front().map(|event| (event.seq, 0));
+        let oldest = first.into_iter().chain(held).min().filter(|oldest| *oldest < row);
+        turn.in_hand.filter(|in_hand| *in_hand != row).or(oldest)
+    }
+
+    /// Whether a due row waits here for its turn.
+    pub fn keeps_waiting(&self, row: RowKey) -> bool {
+        let turn = self.keys.get(&row).and_then(|key| self.turns.get(key));
+        turn.and_then(|turn| turn.rows.get(&row)).is_some_and(|row| row.due.is_some())
+    }
+
+    /// Whether an event is held behind others.
+    pub fn holds(&self, seq: Seq) -> bool {
+        self.turns.values().any(|turn| turn.held.iter().any(|event| event.seq == seq))
+    }
+
     /// What was decided about a delivery is durable.
     pub fn settle(&mut self, key: OrderKey, decided: Decided) -> Next {
         let Some(turn) = self.turns.get_mut(&key) else { return Next::Nothing };

@@ -90,6 +90,21 @@ pub enum Admission {
     Until(Timestamp),
 }
 
+/// What of the pace holds a delivery back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brake {
+    /// As many are on their way as the endpoint may have.
+    Full(u32),
+    /// The receiver asked to be left alone until then.
+    Quiet(Timestamp),
+    /// Nothing but failures came, so first attempts wait until then.
+    Breaker(Timestamp),
+    /// The breaker lets one attempt through, and that is on its way.
+    Probe,
+    /// The rate limit lets the next one go then.
+    Rate(Rate, Timestamp),
+}
+
 impl Pace {
     pub fn new(max_in_flight: u32, rate: Option<Rate>, now: Timestamp) -> Self {
         let max = max_in_flight.max(1);
@@ -137,6 +152,21 @@ impl Pace {
         match self.bucket.as_mut().and_then(|bucket| bucket.ready_at(now)) {
             Some(at) => Admission::Until(at),
             None => Admission::Run,
+        }
+    }
+
+    /// Why [`admit`](Self::admit) lets nothing go; it changes nothing.
+    pub fn brake(&self, kind: Kind, now: Timestamp) -> Option<Brake> {
+        let mut pace = self.clone();
+        let breaker = self.breaker_until.filter(|_| kind == Kind::First);
+        let (rate, quiet) = (self.bucket.as_ref().map(|bucket| bucket.rate), self.quiet_until);
+        match pace.admit(kind, now) {
+            Admission::Run => None,
+            Admission::Full if self.in_flight < self.allowed => Some(Brake::Probe),
+            Admission::Full => Some(Brake::Full(self.in_flight)),
+            Admission::Until(at) if quiet == Some(at) => Some(Brake::Quiet(at)),
+            Admission::Until(at) if breaker == Some(at) => Some(Brake::Breaker(at)),
+            Admission::Until(at) => rate.map(|rate| Brake::Rate(rate, at)),
         }
     }
 
@@ -262,9 +292,11 @@ mod tests {
         let until = pace.breaker_open(NOW).expect("open");
         assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(until));
         assert_eq!(pace.admit(Kind::Retry, NOW), Admission::Run);
+        assert_eq!((pace.brake(Kind::First, NOW), pace.brake(Kind::Retry, NOW)), (Some(Brake::Breaker(until)), None));
         assert_eq!(pace.admit(Kind::First, until), Admission::Run);
         pace.started(1);
         assert_eq!(pace.admit(Kind::First, until), Admission::Full);
+        assert_eq!(pace.brake(Kind::First, until), Some(Brake::Full(1)));
         pace.freed(1);
         pace.ended(true, false, until);
         assert_eq!(pace.breaker_open(until), None);
@@ -272,14 +304,17 @@ mod tests {
 
     #[test]
     fn a_rate_limit_spaces_requests() {
-        let mut pace = Pace::new(8, Some(Rate { count: 2, per: Duration::from_secs(1) }), NOW);
+        let rate = Rate { count: 2, per: Duration::from_secs(1) };
+        let mut pace = Pace::new(8, Some(rate), NOW);
         for _ in 0..2 {
             assert_eq!(pace.admit(Kind::First, NOW), Admission::Run);
             pace.started(1);
             pace.freed(1);
             pace.ended(true, false, NOW);
         }
-        assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(NOW.plus(Duration::from_millis(500))));
+        let at = NOW.plus(Duration::from_millis(500));
+        assert_eq!(pace.brake(Kind::First, NOW), Some(Brake::Rate(rate, at)));
+        assert_eq!(pace.admit(Kind::First, NOW), Admission::Until(at));
         assert_eq!(pace.admit(Kind::First, NOW.plus(Duration::from_millis(500))), Admission::Run);
     }
 }

@@ -97,7 +97,11 @@ pub(super) struct Front {
 
 /// What the configuration says about who may come in.
 pub(super) fn door_settings(config: &Config) -> DoorSettings {
-    DoorSettings { bootstrap: config.admin.token.clone(), hosts: config.admin.hosts.clone() }
+    DoorSettings {
+        bootstrap: config.admin.token.clone(),
+        hosts: config.admin.hosts.clone(),
+        log_access: config.logging.access,
+    }
 }
 
 impl Front {

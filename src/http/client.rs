@@ -104,6 +104,11 @@ impl UreqTransport {
         Ok(Endpoint { target, headers: subscription.headers.clone(), tokens })
     }
 
+    /// Why nothing could be sent to `url` as it stands, as far as it names its address itself.
+    pub fn forbids(&self, url: &str, origin: Origin) -> Option<String> {
+        self.network.policy.forbids(url, origin)
+    }
+
     fn since(&self, began: Duration) -> Duration {
         self.network.clock.monotonic().saturating_sub(began)
     }

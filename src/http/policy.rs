@@ -11,7 +11,7 @@
 //! than any without. The first row opens only to an `allow` of that very address. Ports below 1024 other than 80 and 443
 //! need an `allow`. Names are no help to an attacker: every resolved address is judged, and only judged ones are dialled.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -112,28 +112,51 @@ impl AddressPolicy {
         let plain = SocketAddr::new(unwrap_embedded(address.ip()), address.port());
         let allowed = closest(&self.allow, host, plain);
         if closest(&self.deny, host, plain).is_some_and(|denied| allowed.is_none_or(|allowed| denied > allowed)) {
-            return Err("is on network.deny");
+            return Err("is on the list `deny` of [network] in config.toml");
         }
         let tier = self.ranges.tier(plain.ip());
         if tier == Tier::Loopback && self.own_ports.contains(&plain.port()) {
             return Err("is our own listener");
         }
         if tier == Tier::Never && allowed.is_none_or(|(_, prefix)| prefix != EXACT) {
-            return Err("is link-local, reserved or a metadata service");
+            return Err(
+                "is link-local, reserved or a metadata service (only `allow` of [network] in config.toml with \
+                        this very address opens it)",
+            );
         }
         if allowed.is_some() {
             return Ok(());
         }
         if !matches!(plain.port(), 80 | 443 | 1024..) {
-            return Err("has a port below 1024 (network.allow = [\"host:port\"] opens it)");
+            return Err("has a port below 1024 ([network] allow = [\"host:port\"] in config.toml opens it)");
         }
         match (self.mode, tier) {
-            (PolicyMode::Allowlist, _) => Err("is not on network.allow"),
+            (PolicyMode::Allowlist, _) => Err("is not on the list `allow` of [network] in config.toml"),
             (_, Tier::Public) | (PolicyMode::Lan, Tier::Private) => Ok(()),
             (PolicyMode::Lan, Tier::Loopback) if origin == Origin::File => Ok(()),
-            (PolicyMode::Lan, _) => Err("is a loopback address (only the configuration file may name one)"),
-            (PolicyMode::Public, _) => Err("is not a public address"),
+            (PolicyMode::Lan, _) => Err(match plain.is_ipv4() {
+                true => {
+                    "is a loopback address ([network] allow = [\"127.0.0.0/8\"] in config.toml opens it to the API)"
+                }
+                false => "is a loopback address ([network] allow = [\"::1\"] in config.toml opens it to the API)",
+            }),
+            (PolicyMode::Public, _) => Err("is not a public address (`allow` of [network] in config.toml opens it)"),
         }
+    }
+
+    /// What forbids connecting to a URL that names its address, or this machine; of other names only a look-up could tell.
+    pub fn forbids(&self, url: &str, origin: Origin) -> Option<String> {
+        let url = url::Url::parse(url).ok()?;
+        let (host, ip) = match url.host()? {
+            url::Host::Ipv4(ip) => (ip.to_string(), IpAddr::V4(ip)),
+            url::Host::Ipv6(ip) => (ip.to_string(), IpAddr::V6(ip)),
+            url::Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => {
+                (name.to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST))
+            }
+            url::Host::Domain(_) => return None,
+        };
+        let address = SocketAddr::new(ip, url.port_or_known_default()?);
+        self.judge(&host, address, origin).err().map(|why| format!("{address} {why}"))
     }
 
     /// Whether a connection that was made leads back to ourselves: an own port on any address of this machine, which the
@@ -179,6 +202,23 @@ mod tests {
             assert_eq!(may(&lan, address, Origin::File), file, "{address} from the file");
             assert_eq!(may(&lan, address, Origin::Api), api, "{address} from the API");
         }
+    }
+
+    #[test]
+    fn what_a_url_says_of_its_address_is_judged_and_the_way_out_is_named() {
+        let lan = policy(PolicyMode::Lan, &["127.0.0.2"], &[]);
+        let forbids = |url: &str| lan.forbids(url, Origin::Api);
+        for url in ["http://127.0.0.1:9000/x", "http://localhost:9000/", "http://hooks.localhost:9000/"] {
+            let why = forbids(url).unwrap();
+            assert!(why.starts_with("127.0.0.1:9000 is a loopback address"), "{why}");
+            assert!(why.contains("[network] allow = [\"127.0.0.0/8\"] in config.toml"), "{why}");
+        }
+        assert!(forbids("https://[::1]/").unwrap().contains("allow = [\"::1\"]"));
+        assert!(forbids("http://169.254.169.254/").unwrap().contains("this very address"));
+        for url in ["http://127.0.0.2:9000/", "https://10.0.0.5/", "https://a.example/", "nonsense"] {
+            assert_eq!(forbids(url), None, "{url}");
+        }
+        assert_eq!(lan.forbids("http://127.0.0.1:9000/", Origin::File), None);
     }
 
     #[test]

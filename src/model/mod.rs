@@ -9,6 +9,7 @@ mod position;
 mod secret;
 mod subscription;
 mod timestamp;
+mod when;
 
 pub use delivery::{Attempt, AttemptTrigger, DeliveryId, DeliveryStatus, Exchange, Outcome, SubId, delivery_id};
 pub use event::{Event, Operation, Rejection, RejectionReason, valid_event_type};
@@ -16,6 +17,7 @@ pub use position::{Extent, Position, SegmentId, Seq};
 pub use secret::Secret;
 pub use subscription::{
     DialectName, Filter, Mode, OAuth2, OAuth2Body, OrderKey, Rate, RetrySchedule, SourceKind, SourceRef, Start,
-    Subscription, Tls,
+    Subscription, Tls, masked_url,
 };
 pub use timestamp::Timestamp;
+pub use when::{When, parse_span};

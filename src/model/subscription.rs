@@ -213,11 +213,16 @@ impl Subscription {
 
     /// The URL without its path and query, which may carry a token: `https://oms.example/***`.
     pub fn masked_url(&self) -> String {
-        let after_scheme = self.url.find("://").map_or(0, |at| at + 3);
-        match self.url[after_scheme..].find(['/', '?']) {
-            Some(at) if self.url.len() > after_scheme + at + 1 => format!("{}/***", &self.url[..after_scheme + at]),
-            _ => self.url.clone(),
-        }
+        masked_url(&self.url)
+    }
+}
+
+/// A URL without its path and query, which may hold a token.
+pub fn masked_url(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    match url[after_scheme..].find(['/', '?']) {
+        Some(at) if url.len() > after_scheme + at + 1 => format!("{}/***", &url[..after_scheme + at]),
+        _ => url.to_owned(),
     }
 }
 

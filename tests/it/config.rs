@@ -126,7 +126,7 @@ fn umbra_takes_ten() {
 #[test]
 fn a_type_that_umbra_does_not_list_is_a_warning_with_a_guess() {
     let home = Home::empty();
-    let umbra = "dialect = \"umbra\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nevents = [\"invoice.paid\"]";
+    let umbra = "dialect = \"umbra\"\nsecret = \"0123456789abcdef0123456789abcdef\"\nevents = [\"invoice.payed\"]";
     home.write("config.toml", sub(umbra));
     let said = home.run(&["check"]).expect(0).out;
     assert!(said.contains("warning[W001]") && said.contains("did you mean"), "{said}");
@@ -158,4 +158,26 @@ fn a_file_that_is_not_there() {
     assert!(home.run(&["check", "nowhere.toml"]).expect(78).out.contains("nowhere.toml"));
     home.run(&["check"]).expect(78);
     home.run(&["-c", "nowhere.toml", "run"]).expect(78);
+}
+
+#[test]
+fn the_effective_configuration_is_shown_without_secrets() {
+    let home = Home::empty();
+    let more = "dialect = \"umbra\"\nsecret = \"canary-1\"\nheaders = { X-Key = \"canary-2\" }\nrate_limit = \"50/s\"\n\
+                oauth2 = { token_url = \"https://id.example/canary-3\", client_id = \"me\", client_secret = \"canary-4\" }";
+    home.write("config.toml", sub(more).replace("a.example/", "a.example/canary-5"));
+    let said = home.run(&["check", "--show"]).expect(0).out;
+    for part in ["[spool]", "max_line = \"1MiB\"", "workers = 64", "# config.toml:", "timeout = \"15s\"", "*** (key "] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    assert!(!said.contains("canary"), "{said}");
+    assert!(said.parse::<toml::Table>().is_ok(), "{said}");
+    let json = home.run(&["check", "--show", "--json"]).expect(0).json();
+    assert_eq!(
+        (&json["delivery"]["max_in_flight"], &json["subscription"][0]["rate_limit"]),
+        (&16.into(), &"50/1s".into())
+    );
+    assert!(!json.to_string().contains("canary"), "{json}");
+    home.write("config.toml", "nonsense");
+    assert!(home.run(&["check", "--show"]).expect(78).out.contains("error["));
 }

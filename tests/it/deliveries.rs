@@ -193,3 +193,64 @@ fn an_at_most_once_delivery_is_replayed_only_with_consent_and_as_a_new_one() {
     let books = home.books("a");
     assert_eq!((&books["matched"], &books["delivered"], &books["failed"]), (&json!(2), &json!(1), &json!(1)));
 }
+
+/// What `deliveries show` says of a delivery.
+fn why(home: &Home, id: &str) -> String {
+    home.run(&["deliveries", "show", id, "--json"]).expect(0).json()["why"].as_str().unwrap().to_owned()
+}
+
+/// Sends an event of this type and key, and gives back its delivery as soon as it is listed.
+fn sent(home: &Home, event_type: &str, key: &str) -> String {
+    home.run(&["send", event_type, "--key", key]).expect(0);
+    let mut found = Vec::new();
+    until("it is listed", || {
+        found = home.deliveries(&["--type", event_type]);
+        !found.is_empty()
+    });
+    found[0]["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_delivery_that_waits_says_what_holds_it_back() {
+    let refused = receiver(&[500]);
+    let home = Home::new(&subscription("a", refused.addr(), "retry = [\"1h\"]\norder_by = \"key\""));
+    let _engine = home.engine();
+    let first = sent(&home, "a.b", "k");
+    until("it waits for a retry", || why(&home, &first).contains("It will be tried again at 20"));
+    let second = sent(&home, "a.c", "k");
+    let behind = format!("An earlier delivery of its key, {first}, is to be settled first");
+    until("it waits for its turn", || why(&home, &second).contains(&behind));
+    home.run(&["subs", "pause", "a"]).expect(0);
+    for id in [&first, &second] {
+        let said = why(&home, id);
+        assert!(said.contains("paused by an operator") && said.contains("spoolhook subs resume a"), "{said}");
+    }
+    home.run(&["deliveries", "cancel", &second]).expect(0);
+    home.run(&["deliveries", "cancel", &first]).expect(0);
+    for id in [&first, &second] {
+        let said = why(&home, id);
+        assert!(said.contains("It was cancelled by hand") && !said.contains("was removed"), "{said}");
+    }
+}
+
+#[test]
+fn a_delivery_says_that_the_rate_limit_or_the_receiver_holds_it_back() {
+    let target = receiver(&[200]);
+    let home = Home::new(&subscription("a", target.addr(), "rate_limit = \"1/h\""));
+    let _engine = home.engine();
+    home.run(&["send", "a.b", "--wait"]).expect(0);
+    let id = sent(&home, "a.c", "k");
+    until("the rate is named", || why(&home, &id).contains("The rate limit (1/1h) lets the next one go at 20"));
+}
+
+#[test]
+fn a_superseded_delivery_names_the_newer_state() {
+    let target = receiver(&[500]);
+    let more = "retry = [\"1h\"]\norder_by = \"key\"\nsupersede = true";
+    let home = Home::new(&subscription("a", target.addr(), more));
+    let _engine = home.engine();
+    let first = sent(&home, "a.b", "k");
+    until("it waits for a retry", || why(&home, &first).contains("It will be tried again at 20"));
+    sent(&home, "a.c", "k");
+    until("it is overtaken", || why(&home, &first).contains("A newer state of its key took its place"));
+}

@@ -13,6 +13,7 @@ mod crash;
 mod deliveries;
 mod door;
 mod faults;
+mod first_use;
 mod layers;
 mod metrics;
 mod openapi;

@@ -128,7 +128,7 @@ fn without_an_engine_questions_are_69_and_the_books_are_read_from_disk() {
     home.spool("a.ndjson", "{\"type\":\"a.b\",\"data\":1}\n\nnonsense\n");
     home.drain();
     let said = home.run(&["audit"]).expect(0);
-    assert!(said.out.contains("3 lines = 1 events + 1 blank + 1 quarantined"), "{}", said.out);
+    assert!(said.out.contains("3 lines = 1 event + 1 blank + 1 quarantined"), "{}", said.out);
     assert!(said.out.contains("the books balance") && said.err.contains("no engine runs"), "{}", said.all());
     assert_eq!(home.books("erp")["delivered"], 1);
     home.run(&["audit", "--socket", "elsewhere.sock"]).expect(69);

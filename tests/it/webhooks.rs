@@ -2,6 +2,6 @@
 
 mod command_line;
 mod rules;
-mod support;
+pub mod support;
 mod umbra;
 mod upkeep;

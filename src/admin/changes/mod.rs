@@ -7,6 +7,7 @@
 mod log;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
 use serde_json::Value;
 

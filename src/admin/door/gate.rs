@@ -49,9 +49,19 @@ pub(in crate::admin) fn over_tcp(router: Router, door: Arc<Door>, listen: Socket
     router.layer(middleware::from_fn_with_state(Gate { door, listen }, pass))
 }
 
+/// The name of the token that a request showed, for the log.
+#[derive(Clone, Debug)]
+pub(in crate::admin) struct Asker(pub String);
+
 async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let mut asker = None;
     match gate.judge(&request) {
         Ok(Ok(known)) => {
+            // Tenants may have tokens of one name.
+            asker = Some(Asker(match &known.caller.tenant {
+                Some(tenant) => format!("{tenant}/{}", known.caller.name),
+                None => known.caller.name.clone(),
+            }));
             request.extensions_mut().insert(known.proof);
             request.extensions_mut().insert(known.caller);
         }
@@ -65,7 +75,11 @@ async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Res
         }
         Err(problem) => return problem.into_response(),
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if let Some(asker) = asker {
+        response.extensions_mut().insert(asker);
+    }
+    response
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -15,11 +15,13 @@ mod tokens;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 
-pub(super) use gate::{Stranger, over_tcp};
+pub(super) use gate::{Asker, Stranger, over_tcp};
 pub(super) use request_id::{RequestId, with_request_id};
 pub(super) use tokens::Proof;
 pub use tokens::Tokens;
@@ -27,7 +29,7 @@ pub use tokens::Tokens;
 use self::throttle::Throttle;
 use super::changes::{ChangeError, Changes};
 use crate::env::{Clock, Files};
-use crate::model::Secret;
+use crate::model::{Secret, Timestamp};
 
 /// Why the door cannot be opened.
 #[derive(Debug, Error)]
@@ -50,6 +52,8 @@ pub struct DoorSettings {
     pub bootstrap: Option<Secret>,
     /// Names under which the API may be asked for, beside addresses.
     pub hosts: Vec<String>,
+    /// Every request over TCP gets a line in the log.
+    pub log_access: bool,
 }
 
 /// The tokens and the log of changes of one state directory, and what protects them.
@@ -59,6 +63,7 @@ pub struct Door {
     throttle: Throttle,
     clock: Arc<dyn Clock>,
     hosts: Mutex<Arc<[String]>>,
+    log_access: AtomicBool,
 }
 
 impl Door {
@@ -75,6 +80,7 @@ impl Door {
             throttle: Throttle::default(),
             clock,
             hosts: Mutex::new(Arc::from([])),
+            log_access: AtomicBool::new(false),
         };
         door.set(settings);
         Ok(door)
@@ -83,7 +89,22 @@ impl Door {
     /// Puts other settings in force.
     pub fn set(&self, settings: DoorSettings) {
         self.tokens.set_bootstrap(settings.bootstrap.as_ref());
+        self.log_access.store(settings.log_access, Ordering::Relaxed);
         *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = settings.hosts.into();
+    }
+
+    pub(super) fn logs_access(&self) -> bool {
+        self.log_access.load(Ordering::Relaxed)
+    }
+
+    /// Time since some moment, for telling how long something took.
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// The wall clock that tokens and changes go by.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn hosts(&self) -> Arc<[String]> {

@@ -29,7 +29,11 @@ struct Reply {
 }
 
 fn open(dir: &Path, bootstrap: Option<&str>) -> Arc<Door> {
-    let settings = DoorSettings { bootstrap: bootstrap.map(Secret::new), hosts: vec!["hooks.plant.lan".into()] };
+    let settings = DoorSettings {
+        bootstrap: bootstrap.map(Secret::new),
+        hosts: vec!["hooks.plant.lan".into()],
+        log_access: false,
+    };
     Arc::new(Door::open(Arc::new(OsFiles), dir, Arc::new(ManualClock::at(NOON)), settings).unwrap())
 }
 
@@ -108,7 +112,7 @@ fn only_hashes_are_kept_and_they_outlive_a_start() {
     let known = again.tokens.find(&token).unwrap();
     assert_eq!(known.caller, Caller { name: "monitor".into(), scope: Scope::Replay, tenant: Some("acme".into()) });
     assert!(again.tokens.find(&token[1..]).is_none());
-    again.set(DoorSettings { bootstrap: Some(Secret::new(" other\n")), hosts: Vec::new() });
+    again.set(DoorSettings { bootstrap: Some(Secret::new(" other\n")), hosts: Vec::new(), log_access: false });
     assert_eq!(again.tokens.find("other").unwrap().caller.name, "token_file");
 }
 

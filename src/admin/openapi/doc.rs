@@ -152,8 +152,11 @@ impl Doc {
         self.ask(name, text, json!({"type": "string"}))
     }
 
+    /// An instant, or a span before now.
     pub(super) fn instant(self, name: &'static str, text: &'static str) -> Self {
-        self.ask(name, text, json!({"type": "string", "format": "date-time"}))
+        let span =
+            json!({"type": "string", "pattern": "^([0-9]{1,5}(ms|s|m|h|d)){1,4}$", "description": "So long ago: 2h"});
+        self.ask(name, text, json!({"anyOf": [{"type": "string", "format": "date-time"}, span]}))
     }
 
     /// A pattern of event types.

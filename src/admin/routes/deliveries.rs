@@ -11,7 +11,7 @@ use super::super::api::{DeliveryDetail, ReplayRequest, Replays};
 use super::super::caller::Caller;
 use super::super::changes::Changed;
 use super::super::control::{ControlError, DeliveryFilter, SHORTEST_PREFIX, SubKey};
-use super::super::extract::{Body, NoParams, Params, malformed, page_request};
+use super::super::extract::{Body, NoParams, Params, instant, malformed, page_request};
 use super::super::problem::{Problem, ProblemKind};
 use super::{Shared, ask, with_next};
 use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Timestamp};
@@ -36,7 +36,7 @@ pub struct ListParams {
 }
 
 impl ListParams {
-    fn read(self) -> Result<DeliveryFilter, Problem> {
+    fn read(self, now: Timestamp) -> Result<DeliveryFilter, Problem> {
         Ok(DeliveryFilter {
             status: names("status", self.status, DeliveryStatus::parse, || {
                 DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ")
@@ -48,8 +48,8 @@ impl ListParams {
             event_id: self.event_id,
             status_code: self.status_code.as_deref().map(status_code).transpose()?,
             trigger: self.trigger.as_deref().map(trigger).transpose()?,
-            since: instant("since", self.since)?,
-            until: instant("until", self.until)?,
+            since: instant("since", self.since, now)?,
+            until: instant("until", self.until, now)?,
             page: page_request(self.limit, self.cursor)?,
         })
     }
@@ -87,22 +87,13 @@ fn names<T>(
         .collect()
 }
 
-fn instant(parameter: &str, text: Option<String>) -> Result<Option<Timestamp>, Problem> {
-    text.map(|text| {
-        Timestamp::parse(&text).ok_or_else(|| {
-            malformed(format!("{parameter}={text} is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"))
-        })
-    })
-    .transpose()
-}
-
 pub async fn list(
     State(shared): State<Shared>,
     caller: Caller,
     uri: Uri,
     params: Params<ListParams>,
 ) -> Result<Response, Problem> {
-    let filter = params.0.read()?;
+    let filter = params.0.read(shared.door.now())?;
     let found = ask(&shared.control, move |control| control.deliveries(&caller, &filter)).await?;
     let next = found.next_cursor.clone().filter(|_| found.has_more);
     Ok(with_next(&uri, next.as_deref(), Json(found).into_response()))

@@ -31,6 +31,7 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, watch};
 
 use self::table::Table;
+use super::access;
 use super::api::Page;
 use super::caller::{Caller, Scope};
 use super::control::{Control, ControlError};
@@ -77,8 +78,10 @@ pub(super) fn whole(
     };
     let (api, _) = table().into_parts();
     let api = api.route_layer(middleware::from_fn_with_state(traffic, traffic::count));
-    let all = answers(api.with_state(shared).layer(Extension(door.clone())).merge(health(control)));
-    (finish(all.clone().layer(Extension(Caller::socket()))), finish(door::over_tcp(all, door, tcp)))
+    let routes = api.with_state(shared).layer(Extension(door.clone())).merge(health(control));
+    let all = answers(routes.route_layer(middleware::from_fn(access::name_route)));
+    let over_tcp = access::logged(door::over_tcp(all.clone(), door.clone(), tcp), door);
+    (finish(all.layer(Extension(Caller::socket()))), finish(over_tcp))
 }
 
 /// Every route but the probes, with what it asks of its caller.

@@ -1,12 +1,14 @@
 //! `/v1/replays`: sending many deliveries again, and `/v1/deliveries/{id}/cancel`.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
 
 use super::super::api::{CancelAnswer, ReplayJob, ReplayOrder};
 use super::super::caller::Caller;
+use super::super::changes::Changed;
 use super::super::control::{ControlError, ReplayOutcome, SHORTEST_PREFIX};
 use super::super::extract::{Body, NoParams, PageParams, Params, malformed};
 use super::super::problem::Problem;
@@ -66,9 +68,11 @@ pub async fn cancel_delivery(
     caller: Caller,
     Path(id): Path<String>,
     _: Params<NoParams>,
-) -> Result<Json<CancelAnswer>, Problem> {
+) -> Result<(Extension<Changed>, Json<CancelAnswer>), Problem> {
     if id.len() < SHORTEST_PREFIX {
         return Err(malformed(format!("\"{id}\" is too short; give at least {SHORTEST_PREFIX} characters of an id")));
     }
-    Ok(Json(ask(&shared.control, move |control| control.cancel_delivery(&caller, &id)).await?))
+    let answer = ask(&shared.control, move |control| control.cancel_delivery(&caller, &id)).await?;
+    let changed = Changed::of(format!("delivery {}", answer.id)).after(json!({"status": "cancelled"}));
+    Ok((Extension(changed), Json(answer)))
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::api::{Stats, StatsMetric};
 use super::super::caller::Caller;
 use super::super::control::{StatsRequest, SubKey};
-use super::super::extract::{NoParams, Params, malformed};
+use super::super::extract::{NoParams, Params, instant, malformed};
 use super::super::openapi::openapi;
 use super::super::problem::Problem;
 use super::{Shared, ask};
@@ -27,16 +27,11 @@ pub struct StatsParams {
 }
 
 impl StatsParams {
-    fn read(self) -> Result<StatsRequest, Problem> {
+    fn read(self, now: Timestamp) -> Result<StatsRequest, Problem> {
         let metric = self.metric.map(|name| {
             let known = || StatsMetric::ALL.map(StatsMetric::as_str).join(", ");
             StatsMetric::parse(&name)
                 .ok_or_else(|| malformed(format!("metric={name} is not known; choose of {}", known())))
-        });
-        let since = self.since.map(|text| {
-            Timestamp::parse(&text).ok_or_else(|| {
-                malformed(format!("since={text} is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"))
-            })
         });
         let step_s = self.step.map(|text| match text.parse() {
             Ok(step_s) if STEPS_S.contains(&step_s) => Ok(step_s),
@@ -45,7 +40,7 @@ impl StatsParams {
         Ok(StatsRequest {
             metric: metric.transpose()?,
             subscription: self.subscription.as_deref().map(SubKey::parse),
-            since: since.transpose()?,
+            since: instant("since", self.since, now)?,
             step_s: step_s.transpose()?,
         })
     }
@@ -56,7 +51,7 @@ pub async fn stats(
     caller: Caller,
     params: Params<StatsParams>,
 ) -> Result<Json<Stats>, Problem> {
-    let request = params.0.read()?;
+    let request = params.0.read(shared.door.now())?;
     Ok(Json(ask(&shared.control, move |control| control.stats(&caller, &request)).await?))
 }
 

@@ -1,15 +1,16 @@
 //! `/v1/webhooks`: making, changing, deleting and trying them, with Umbra's messages.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::super::api::{WebhookChanged, WebhookCreated, WebhookRotated, WebhookTested};
 use super::super::caller::Caller;
+use super::super::changes::Changed;
 use super::super::control::SubKey;
 use super::super::extract::{Body, NoParams, Params, idempotency_key, malformed};
 use super::super::problem::{Problem, ProblemKind};
@@ -64,7 +65,8 @@ pub(super) fn with_etag(version: &str, mut response: Response) -> Response {
 
 fn unchanged(warnings: WebhookWritten) -> Response {
     let (result, message) = ("success".to_owned(), "Valid; nothing was changed.".to_owned());
-    Json(WebhookChanged { result, message, webhook: None, warnings: warnings.warnings }).into_response()
+    let answer = WebhookChanged { result, message, webhook: None, warnings: warnings.warnings };
+    (Extension(Changed::nothing()), Json(answer)).into_response()
 }
 
 pub async fn create(
@@ -80,6 +82,7 @@ pub async fn create(
     let mut written = ask(&shared.control, move |control| control.webhook_create(&caller, &request)).await?;
     let Some(webhook) = written.webhook.take() else { return Ok(unchanged(written)) };
     let (id, version) = (webhook.id, webhook.settings.version.clone());
+    let changed = if written.is_repeated { Changed::nothing() } else { Changed::webhook(None, Some(&webhook)) };
     let answer = WebhookCreated {
         result: "success".to_owned(),
         message: "Webhook created successfully.".to_owned(),
@@ -89,7 +92,7 @@ pub async fn create(
         warnings: written.warnings,
     };
     let place = [(header::LOCATION, format!("/v1/webhooks/{id}"))];
-    Ok(with_etag(&version, (StatusCode::CREATED, place, Json(answer)).into_response()))
+    Ok(with_etag(&version, (StatusCode::CREATED, place, Extension(changed), Json(answer)).into_response()))
 }
 
 pub async fn change(
@@ -106,13 +109,14 @@ pub async fn change(
     let mut written = ask(&shared.control, asked).await?;
     let Some(webhook) = written.webhook.take() else { return Ok(unchanged(written)) };
     let version = webhook.settings.version.clone();
+    let changed = Changed::webhook(written.before.as_ref(), Some(&webhook));
     let answer = WebhookChanged {
         result: "success".to_owned(),
         message: "Webhook updated successfully.".to_owned(),
         webhook: Some(webhook),
         warnings: written.warnings,
     };
-    Ok(with_etag(&version, Json(answer).into_response()))
+    Ok(with_etag(&version, (Extension(changed), Json(answer)).into_response()))
 }
 
 pub async fn delete(
@@ -121,11 +125,13 @@ pub async fn delete(
     Path(key): Path<String>,
     _: Params<NoParams>,
     headers: HeaderMap,
-) -> Result<Json<WebhookChanged>, Problem> {
+) -> Result<(Extension<Changed>, Json<WebhookChanged>), Problem> {
     let if_match = if_match(&headers)?;
-    ask(&shared.control, move |control| control.webhook_delete(&caller, &SubKey::parse(&key), &if_match)).await?;
+    let was =
+        ask(&shared.control, move |control| control.webhook_delete(&caller, &SubKey::parse(&key), &if_match)).await?;
     let (result, message) = ("success".to_owned(), "Webhook deleted successfully.".to_owned());
-    Ok(Json(WebhookChanged { result, message, webhook: None, warnings: Vec::new() }))
+    let answer = WebhookChanged { result, message, webhook: None, warnings: Vec::new() };
+    Ok((Extension(Changed::webhook(Some(&was), None)), Json(answer)))
 }
 
 /// 202 with what came of it: the request was made, whatever the receiver said.
@@ -135,15 +141,20 @@ pub async fn test(
     Path(key): Path<String>,
     _: Params<NoParams>,
     body: Body,
-) -> Result<(StatusCode, Json<WebhookTested>), Problem> {
+) -> Result<(StatusCode, Extension<Changed>, Json<WebhookTested>), Problem> {
     if body.0.len() > BODY_MAX {
         return Err(Problem::new(ProblemKind::TooLarge, format!("a test event may take {BODY_MAX} bytes")));
     }
     let Ok(_seat) = TESTS.try_acquire() else {
         return Err(Problem::new(ProblemKind::Unavailable, "too many tests wait for their receivers; try again"));
     };
-    let asked = move |control: &dyn super::Control| control.webhook_test(&caller, &SubKey::parse(&key), &body.0);
-    Ok((StatusCode::ACCEPTED, Json(ask(&shared.control, asked).await?)))
+    let (webhook, tested) = ask(&shared.control, move |control| {
+        let key = SubKey::parse(&key);
+        Ok((control.subscription(&caller, &key)?, control.webhook_test(&caller, &key, &body.0)?))
+    })
+    .await?;
+    let changed = Changed::of_webhook(&webhook).after(json!({"tested": tested.outcome.as_str()}));
+    Ok((StatusCode::ACCEPTED, Extension(changed), Json(tested)))
 }
 
 #[derive(Default, Deserialize)]
@@ -159,9 +170,15 @@ pub async fn rotate(
     Path(key): Path<String>,
     _: Params<NoParams>,
     body: Body,
-) -> Result<Json<WebhookRotated>, Problem> {
+) -> Result<(Extension<Changed>, Json<WebhookRotated>), Problem> {
     let body: RotateBody = if body.0.is_empty() { RotateBody::default() } else { body.json()? };
     let rotation = Rotation { overlap: body.overlap, secret: body.secret.map(Secret::new) };
-    let asked = move |control: &dyn super::Control| control.webhook_rotate(&caller, &SubKey::parse(&key), &rotation);
-    Ok(Json(ask(&shared.control, asked).await?))
+    let (before, rotated, after) = ask(&shared.control, move |control| {
+        let key = SubKey::parse(&key);
+        let before = control.subscription(&caller, &key)?;
+        let rotated = control.webhook_rotate(&caller, &key, &rotation)?;
+        Ok((before, rotated, control.subscription(&caller, &key)?))
+    })
+    .await?;
+    Ok((Extension(Changed::webhook(Some(&before), Some(&after))), Json(rotated)))
 }

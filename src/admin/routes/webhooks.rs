@@ -76,10 +76,7 @@ async fn switch(
     })
     .await?;
     let state = |webhook: &Webhook| json!({"state": webhook.state, "state_reason": webhook.state_reason});
-    let changed = Changed::of(format!("subscription {}/{}", webhook.tenant, webhook.name))
-        .tenant(&webhook.tenant)
-        .before(state(&before))
-        .after(state(&webhook));
+    let changed = Changed::of_webhook(&webhook).before(state(&before)).after(state(&webhook));
     let answer = WebhookAnswer { result: "success".to_owned(), message: Some(message.to_owned()), webhook };
     Ok((Extension(changed), Json(answer)))
 }

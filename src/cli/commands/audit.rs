@@ -3,7 +3,7 @@
 use super::super::context::{Context, View};
 use super::super::error::{CliError, ExitKind};
 use super::super::glue::offline;
-use super::super::human::{clean, count};
+use super::super::human::{clean, count, plural};
 use super::super::places;
 use super::super::style::{Tone, paint};
 use super::super::table::{Align, Cell, Table};
@@ -45,9 +45,9 @@ fn is_ours(context: &Context) -> bool {
 fn render(books: &Books, _: &View) -> String {
     let spool = &books.spool;
     let mut text = format!(
-        "spool  {} lines = {} events + {} blank + {} quarantined\n\n",
-        count(spool.lines),
-        count(spool.events),
+        "spool  {} = {} + {} blank + {} quarantined\n\n",
+        plural(spool.lines, "line"),
+        plural(spool.events, "event"),
         count(spool.blank),
         count(spool.quarantined),
     );

@@ -13,6 +13,7 @@ use super::super::places;
 #[command(before_help = "Examples:
   spoolhook check                   the configuration `run` would use
   spoolhook check /tmp/new.toml     another file, before it is put in place
+  spoolhook check --show            what is in force: every default, no secret
   spoolhook check --deny-warnings   in a pipeline")]
 pub struct Args {
     /// The file [default: as for `run`]
@@ -20,12 +21,18 @@ pub struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
+    /// Print the effective configuration: defaults applied, secrets masked, with the webhooks made over the API
+    #[arg(long)]
+    show: bool,
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let file = args.file.map_or_else(|| places::config_file(&context.global), Ok)?;
-    let report = config::check(&file);
+    let report = config::check(&file, context.now());
     let refused = report.errors > 0 || (args.deny_warnings && report.warnings > 0);
+    if args.show && !refused {
+        return show(&report, context);
+    }
     if context.out.is_human() {
         // The diagnostics are the answer, and the answer is data.
         context.out.text(&render(&report, refused))?;
@@ -33,6 +40,17 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         context.out.document(report.json.to_string().as_bytes())?;
     }
     if refused { Err(CliError::silent(ExitKind::BadConfig)) } else { Ok(()) }
+}
+
+/// What a configuration comes to. The diagnostics are talk beside it.
+fn show(report: &CheckReport, context: &mut Context) -> Result<(), CliError> {
+    if !report.text.is_empty() {
+        context.out.say(report.text.trim_end());
+    }
+    match context.out.is_human() {
+        true => context.out.text(&report.shown),
+        false => context.out.document(report.shown_json.to_string().as_bytes()),
+    }
 }
 
 fn render(report: &CheckReport, refused: bool) -> String {
@@ -52,6 +70,9 @@ fn render(report: &CheckReport, refused: bool) -> String {
         number => format!(" + {} in conf.d", plural(number, "file")),
     };
     let mut parts = vec![plural(report.subscriptions, "subscription")];
+    if report.webhooks > 0 {
+        parts.push(format!("{} made over the API", plural(report.webhooks, "webhook")));
+    }
     parts.extend(counts);
     format!("{}ok    {file}{fragments}   {}\n", report.text, parts.join(", "))
 }
@@ -65,6 +86,8 @@ mod tests {
         let mut report =
             CheckReport { file: "c.toml".into(), fragments: 1, subscriptions: 1, ..CheckReport::default() };
         assert_eq!(render(&report, false), "ok    c.toml + 1 file in conf.d   1 subscription\n");
+        report.webhooks = 2;
+        assert!(render(&report, false).ends_with("   1 subscription, 2 webhooks made over the API\n"));
         report.errors = 5;
         report.warnings = 1;
         report.text = "error[E001]: ...\n\n".into();

@@ -8,9 +8,8 @@ use super::super::error::{CliError, ExitKind};
 use super::super::human::{ago, ahead, bytes, clean, clock, fine_clock, stamp};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
-use super::super::when::When;
 use crate::admin::api::{AttemptDetail, CancelAnswer, Delivery, DeliveryDetail, DeliveryPage};
-use crate::model::{DeliveryStatus, Outcome};
+use crate::model::{DeliveryStatus, Outcome, When};
 
 /// Look at deliveries and their attempts
 #[derive(Debug, clap::Args)]

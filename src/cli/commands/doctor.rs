@@ -29,7 +29,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let config = places::config_file(&context.global)?;
-    let found = doctor::look(&config, context.now());
+    let found = doctor::look(&config, context.global.token_file.as_deref(), context.now());
     let json = report(&found);
     match context.out.is_human() {
         true => context.out.text(&render(&found))?,

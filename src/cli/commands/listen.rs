@@ -13,9 +13,10 @@ use super::super::error::{CliError, ExitKind, reason};
 use super::super::glue::receiver::{self, Behaviour, Received};
 use super::super::glue::signature::Verdict;
 use super::super::human::{bytes, clean, clock};
+use super::super::secret;
 use super::super::style::{Tone, paint};
-use super::super::{secret, when};
 use crate::admin::{Signal, watch_signals};
+use crate::model::parse_span;
 
 /// Receive webhooks, verify and show them
 #[derive(Debug, clap::Args)]
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(200..600))]
     status: u16,
     /// Wait before every answer
-    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = when::duration)]
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_span)]
     delay: Duration,
     /// Answer this share of requests 500, from 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
@@ -82,9 +83,12 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         dialect: args.dialect,
         save: args.save,
     };
-    let manner = manner(&behaviour);
+    let (manner, checks) = (manner(&behaviour), !behaviour.secrets.is_empty());
     let receiver = receiver::start(behaviour, fastrand::u64(..))?;
     context.out.say(&format!("listening on http://{}  {manner}  (^C to stop)", receiver.address()));
+    if !checks {
+        context.out.say("signatures are not checked: no secret was given (--secret-file FILE)");
+    }
     loop {
         select! {
             recv(receiver.requests()) -> request => match request {

@@ -8,9 +8,9 @@ use super::super::error::{CliError, ExitKind};
 use super::super::human::{clean, count, plural, span, stamp};
 use super::super::prompt::confirm;
 use super::super::style::{Tone, paint};
-use super::super::when::When;
 use super::replay_jobs::{self, follow};
 use crate::admin::api::{ReplayAnswer, ReplayDirection, ReplayOrder, ReplayPreview};
+use crate::model::When;
 
 /// Send deliveries again
 #[derive(Debug, clap::Args)]
@@ -188,7 +188,7 @@ fn by_filter(order: ReplayOrder, yes: bool, wait: bool, context: &mut Context) -
 }
 
 fn deliveries(number: u64) -> String {
-    format!("{} {}", count(number), if number == 1 { "delivery" } else { "deliveries" })
+    plural(number, "delivery")
 }
 
 fn unasked(number: u64) -> CliError {

@@ -12,10 +12,10 @@ use super::super::client::{Answer, segment};
 use super::super::context::Context;
 use super::super::error::{CliError, ExitKind};
 use super::super::human::span;
+use super::super::places;
 use super::super::producer;
-use super::super::{places, when};
 use crate::admin::api::{EventDetail, MatchRow};
-use crate::model::{DeliveryStatus, SegmentId, Timestamp, valid_event_type};
+use crate::model::{DeliveryStatus, SegmentId, Timestamp, parse_span, valid_event_type};
 use crate::producer::EventLine;
 
 /// Write an event into the spool
@@ -59,7 +59,7 @@ pub struct Args {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "15s",
-        value_parser = when::duration,
+        value_parser = parse_span,
     )]
     wait: Option<Duration>,
 }

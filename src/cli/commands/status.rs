@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::context::{Context, View};
 use super::super::error::CliError;
-use super::super::human::{ago, bytes, clean, clock, count, long_span};
+use super::super::human::{ago, bytes, clean, clock, count, long_span, plural};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
 use crate::admin::api::{Status, Webhook};
@@ -72,10 +72,10 @@ fn head(status: &Status, view: &View) -> String {
         number => format!("    {} quarantined so far: spoolhook quarantine list", count(number)),
     };
     text.push_str(&format!(
-        "\nspool        {} behind    last event {}    {} events ({} kept){quarantined}\n",
+        "\nspool        {} behind    last event {}    {} ({} kept){quarantined}\n",
         bytes(spool.behind_bytes),
         ago(view.now, spool.last_event_at),
-        count(spool.events),
+        plural(spool.events, "event"),
         bytes(spool.kept_bytes),
     ));
     let deliveries = &status.deliveries;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::context::{Context, View};
 use super::super::error::{CliError, ExitKind};
-use super::super::human::{ago, bytes, clean, count, long_span, span};
+use super::super::human::{ago, bytes, clean, count, long_span, plural, span};
 use super::super::keys::{Key, Keys};
 use super::super::style::{Tone, paint, tone_of};
 use super::super::table::{Align, Cell, Table};
@@ -57,13 +57,13 @@ const FRAME_ROWS: usize = 6;
 fn render(status: &Status, before: Option<(Duration, &Status)>, view: &View, rows: usize) -> String {
     let deliveries = &status.deliveries;
     let mut text = format!(
-        "{} {}   {} {}   {} behind   {} events\n",
+        "{} {}   {} {}   {} behind   {}\n",
         paint(Tone::Bold, "spoolhook"),
         status.version,
         paint(tone_of(&status.state), &status.state),
         long_span(view.now.since(status.started_at)),
         bytes(status.spool.behind_bytes),
-        count(status.spool.events),
+        plural(status.spool.events, "event"),
     );
     if let Some(reason) = &status.state_reason {
         text.push_str(&format!("{}\n", paint(Tone::Bad, &clean(reason))));

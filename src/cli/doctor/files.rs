@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::{Finding, places};
 use crate::cli::error::reason;
-use crate::cli::human::bytes;
+use crate::cli::human::{bytes, plural};
+use crate::cli::secret::is_open_to_all;
 use crate::config::Config;
 use crate::env::{Files as _, OsFiles};
 use crate::ingest::reserve_of;
@@ -46,6 +47,18 @@ fn readers(config: &Config) -> Finding {
     }
 }
 
+/// A token that everybody may read is everybody's.
+pub fn token(path: &Path) -> Finding {
+    let file = path.display();
+    match path.is_file() {
+        _ if is_open_to_all(path) => {
+            Finding::warn("token file", format!("everybody may read {file}"), format!("chmod o-rwx {file}"))
+        }
+        true => Finding::ok("token file", format!("{file} is not readable by everybody")),
+        false => Finding::warn("token file", format!("{file} cannot be read"), "is the path right?"),
+    }
+}
+
 fn room(name: &str, dir: &Path, config: &Config) -> Finding {
     let check = format!("{name} disk");
     // Before the first start it does not exist; the disk it will lie on does.
@@ -63,7 +76,7 @@ fn room(name: &str, dir: &Path, config: &Config) -> Finding {
         }
         free if free < space.total_bytes / 10 => Finding::warn(&check, text, help),
         _ if space.free_files < 10_000 => {
-            Finding::warn(&check, format!("{text}; only {} files more fit", space.free_files), help)
+            Finding::warn(&check, format!("{text}; only {} more fit", plural(space.free_files, "file")), help)
         }
         _ => Finding::ok(&check, text),
     }

@@ -13,8 +13,9 @@ use serde::Serialize;
 pub use bundle::{Item, write};
 
 use super::glue::config as judged;
-use crate::config::{self, Config};
-use crate::model::Timestamp;
+use super::human::plural;
+use crate::config::{Config, Loaded};
+use crate::model::{SourceKind, Timestamp};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -49,25 +50,33 @@ impl Finding {
     }
 }
 
-/// Looks at everything. Nothing is changed but for a file that is written to the spool's `tmp` and removed.
-pub fn look(config_file: &Path, now: Timestamp) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let loaded = match config::load(config_file) {
+/// Looks at everything. Nothing is changed but for a file that is written to the spool's `tmp` and removed. `token_file` is
+/// the one that the command line would use.
+pub fn look(config_file: &Path, token_file: Option<&Path>, now: Timestamp) -> Vec<Finding> {
+    let mut found: Vec<Finding> = token_file.map(files::token).into_iter().collect();
+    let Loaded { config, warnings } = match judged::load(config_file, now) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            let count = problems.errors.len();
-            let text = format!("{} has {count} errors", config_file.display());
+            let errors = plural(problems.errors.len() as u64, "error");
+            let text = format!("{} has {errors}", config_file.display());
             found.push(Finding::fail("config", text, format!("spoolhook check {}", config_file.display())));
             found.extend(machine::look(None, now));
             return found;
         }
     };
-    let config = &loaded.config;
-    let report = judged::check(config_file);
-    let text = format!("{}: {} subscriptions", config_file.display(), config.subscriptions.len());
-    found.push(match report.warnings {
+    let config = &config;
+    let webhooks = config.subscriptions.iter().filter(|each| each.source.kind == SourceKind::Api).count() as u64;
+    let subscriptions = plural(config.subscriptions.len() as u64 - webhooks, "subscription");
+    let mut text = format!("{}: {subscriptions}", config_file.display());
+    if webhooks > 0 {
+        text.push_str(&format!(", {} made over the API", plural(webhooks, "webhook")));
+    }
+    found.push(match warnings.len() as u64 {
         0 => Finding::ok("config", text),
-        count => Finding::warn("config", format!("{text}, {count} warnings"), "spoolhook check shows them"),
+        count => {
+            let text = format!("{text}, {}", plural(count, "warning"));
+            Finding::warn("config", text, "spoolhook check shows them")
+        }
     });
     found.extend(files::look(config, config_file));
     found.extend(machine::look(Some(config), now));

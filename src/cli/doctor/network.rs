@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::Finding;
+use crate::cli::human::plural;
 use crate::config::{Config, Proxy};
 
 /// All names together may take this long.
@@ -23,12 +24,13 @@ pub fn look(config: &Config) -> Vec<Finding> {
 }
 
 fn trust(config: &Config) -> Finding {
-    let own = config.subscriptions.iter().filter(|each| each.tls.ca_file.is_some()).count();
+    let own = config.subscriptions.iter().filter(|each| each.tls.ca_file.is_some()).count() as u64;
+    let own = match own {
+        1 => "1 subscription brings its own".to_owned(),
+        several => format!("{} bring their own", plural(several, "subscription")),
+    };
     let built_in = webpki_roots::TLS_SERVER_ROOTS.len();
-    Finding::ok(
-        "ca store",
-        format!("{built_in} authorities built in; {own} subscriptions bring their own, and all of these files read"),
-    )
+    Finding::ok("ca store", format!("{built_in} authorities built in; {own}, and all of these files read"))
 }
 
 fn proxy(config: &Config) -> Finding {
@@ -102,8 +104,9 @@ fn names(config: &Config) -> Vec<Finding> {
 
 fn judge(host: &str, result: Result<usize, String>) -> Finding {
     match result {
-        Ok(count) if count > 0 => Finding::ok("dns", format!("{host}: {count} addresses")),
-        Ok(_) => Finding::fail("dns", format!("{host} has no address"), "is the name right?"),
+        Ok(0) => Finding::fail("dns", format!("{host} has no address"), "is the name right?"),
+        Ok(1) => Finding::ok("dns", format!("{host}: 1 address")),
+        Ok(count) => Finding::ok("dns", format!("{host}: {count} addresses")),
         Err(reason) => {
             Finding::fail("dns", format!("{host} is not found: {reason}"), "is the name right, and DNS set up?")
         }

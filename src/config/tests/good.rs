@@ -109,7 +109,7 @@ fn a_table_with_operations_becomes_patterns() {
 fn a_pattern_outside_the_catalogue_warns_and_is_kept() {
     let secret = "secret = \"0123456789abcdef01234567\"\n";
     let text =
-        format!("{HEAD}{secret}dialect = \"umbra\"\nevents = [\"invoice.paid\", \"lead.*\", \"paymnt.created\"]\n");
+        format!("{HEAD}{secret}dialect = \"umbra\"\nevents = [\"invoice.settled\", \"order.*\", \"paymnt.created\"]\n");
     let warnings = warnings(&text);
     assert_eq!(warnings.len(), 3);
     assert!(

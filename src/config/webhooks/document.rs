@@ -107,6 +107,11 @@ impl Webhooks {
         }
     }
 
+    /// Tenant and name of each, in force or not.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.entries.iter().map(|each| (each.tenant.as_str(), each.name.as_str()))
+    }
+
     /// Whether there is a webhook of that name, in force or not.
     pub fn contains(&self, tenant: &str, name: &str) -> bool {
         self.get(tenant, name).is_some()

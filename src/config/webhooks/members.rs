@@ -77,6 +77,17 @@ impl Given {
         name.unwrap_or(default).to_owned()
     }
 
+    /// A fault that speaks of settings, in the names of the request.
+    pub(super) fn in_its_words(&self, mut fault: FieldFault) -> FieldFault {
+        for setting in ["active", "where"] {
+            let name = self.spelled(setting);
+            fault.detail = fault.detail.replace(&format!("`{setting}`"), &format!("`{name}`"));
+            let help = fault.help.take();
+            fault.help = help.map(|help| help.replace(&format!("\"{setting}\":"), &format!("\"{name}\":")));
+        }
+        fault
+    }
+
     pub(super) fn fault(&mut self, code: &'static str, pointer: String, detail: String, help: Option<&str>) {
         self.faults.push(FieldFault { pointer, code, detail, help: help.map(str::to_owned) });
     }

@@ -13,6 +13,7 @@ mod block;
 mod document;
 mod members;
 mod read;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use crate::model::{Secret, Subscription, Timestamp};
 use crate::wire::generate_secret;
 
 pub use self::document::{RequestKey, Webhooks, merge, settle, webhooks_file};
+pub use self::standing::beside;
 
 use self::document::Written;
 
@@ -219,7 +221,7 @@ fn draft(config: &Config, members: Members, given: &Given) -> Result<Draft, Refu
         let wanted = fault.pointer.strip_prefix("#/").map(|name| format!("did you mean `{name}`?"));
         fault.code == codes::MISSING && given.faults.iter().any(|known| known.help == wanted)
     };
-    let found = reading.errors.iter().map(|problem| fault_of(problem, &block));
+    let found = reading.errors.iter().map(|problem| given.in_its_words(fault_of(problem, &block)));
     faults.extend(found.filter(|fault| !meant(fault)));
     let subscription = match reading.subscription.take() {
         Some(subscription) if faults.is_empty() => subscription,
@@ -230,7 +232,7 @@ fn draft(config: &Config, members: Members, given: &Given) -> Result<Draft, Refu
         }
         _ => return Err(Refusal::Fields(faults)),
     };
-    let warnings = reading.warnings.iter().map(|problem| fault_of(problem, &block)).collect();
+    let warnings = reading.warnings.iter().map(|problem| given.in_its_words(fault_of(problem, &block))).collect();
     let written = Written::new(&subscription, &members, &block.text);
     let mut config = config.clone();
     config.put_webhook(Arc::new(written), subscription.clone(), &mut reading);
@@ -255,14 +257,17 @@ fn limit(config: &Config, wanted: &Subscription) -> Option<String> {
     let dialect = config.dialects.get(&wanted.dialect);
     if let Some(limit) = config.tenant(tenant).and_then(|tenant| tenant.max_subscriptions) {
         let is_full = others().count() as u64 >= u64::from(limit);
-        return is_full.then(|| format!("the tenant \"{tenant}\" has the {limit} webhooks that it may have"));
+        return is_full.then(|| match limit {
+            1 => format!("the tenant \"{tenant}\" has the one webhook that it may have"),
+            _ => format!("the tenant \"{tenant}\" has the {limit} webhooks that it may have"),
+        });
     }
     let limit = dialect.and_then(|dialect| dialect.defaults().max_subscriptions)?;
     let alike = others().filter(|each| each.dialect == wanted.dialect).count() as u64;
     (alike >= u64::from(limit)).then(|| {
         format!(
-            "the tenant \"{tenant}\" has the {limit} webhooks of dialect \"{}\" that it may have; [[tenant]] with \
-             max_subscriptions sets another limit",
+            "the tenant \"{tenant}\" has the {limit} webhooks of dialect \"{}\" that it may have; `max_subscriptions` \
+             in a [[tenant]] with id = \"{tenant}\" in config.toml sets another limit",
             wanted.dialect
         )
     })

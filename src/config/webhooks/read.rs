@@ -31,6 +31,7 @@ pub(super) struct Reading {
 pub(super) fn read(text: &str, tenant: &str, path: &Path, config: &Config) -> Reading {
     let env = |name: &str| std::env::var(name).ok();
     let mut report = Report::new(&env);
+    report.in_json = true;
     let source = SourceText::new(path.to_owned(), text.to_owned());
     let (document, faults) = Document::parse(0, &source);
     for fault in faults {

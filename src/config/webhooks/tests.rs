@@ -50,7 +50,9 @@ fn umbras_two_members_are_enough() {
     assert_eq!((hook.name.as_str(), hook.tenant(), hook.dialect.as_str()), ("yoursite.com", "default", "umbra"));
     assert_eq!(hook.source.kind, SourceKind::Api);
     assert!(draft.secret.as_ref().unwrap().expose().starts_with("whsec_"));
-    assert_eq!(draft.warnings[0].pointer, "#/events/0");
+    assert_eq!(draft.warnings, []);
+    let mistyped = made(&base, json!({"url": "https://yoursite.com/", "events": ["invoice.payed"]}));
+    assert_eq!((mistyped.warnings[0].pointer.as_str(), mistyped.warnings[0].code), ("#/events/0", "W001"));
     let read = again(&draft, &base, NOW);
     assert!(diff(&draft.config, &read).is_empty());
     assert_eq!(
@@ -102,7 +104,7 @@ fn every_fault_has_its_pointer() {
         ("#/is_active", "E007"),
         ("#/max_in_flight", "E005"),
         ("#/mode", "E003"),
-        ("#/oauth2/client_secret_file", "E004"),
+        ("#/oauth2/client_secret", "E004"),
         ("#/oauth2/token_url", "E004"),
         ("#/retry/1", "E005"),
         ("#/timeout", "E002"),

@@ -20,7 +20,7 @@ use ready::Ready;
 use starting::Turn;
 pub use withdrawing::Withdrawal;
 
-use super::lane::{Lane, Reach};
+use super::lane::{Holdup, Lane, Reach};
 use super::order::Decided;
 use super::pace::Standing;
 use super::window::Window;
@@ -218,6 +218,14 @@ impl<T> Scheduler<T> {
                 overdue_since: lane.overdue_since(now),
             })
             .collect()
+    }
+
+    /// Why the delivery `key`, which waits, does not go out now; `None`: its subscription has no lane. See [`Lane::holdup`].
+    pub fn holdup(&self, key: DeliveryKey, order: Option<OrderKey>, is_row: bool, now: Timestamp) -> Option<Holdup> {
+        let lane = self.lanes.get(&key.sub)?;
+        let is_short = !self.crew.has_room_for(lane.pace.standing()) || self.room() == 0;
+        let rest = || if is_short { Holdup::Workers } else { Holdup::Turn };
+        Some(lane.holdup((key.seq, key.replay), order, is_row, now).unwrap_or_else(rest))
     }
 
     /// Takes one input. `random` feeds jitter.

@@ -8,11 +8,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::sight::Sight;
+use super::why::why;
 use super::{internal, observer::status_after, subscriptions};
 use crate::admin::api::{AttemptDetail, Delivery, DeliveryDetail, DeliveryPage};
 use crate::admin::{Caller, ControlError, DeliveryFilter};
+use crate::dispatch::order_key;
 use crate::engine::running::{Shared, lock};
-use crate::model::{Attempt, DeliveryStatus, SubId, Subscription, Timestamp};
+use crate::model::{Attempt, DeliveryStatus, OrderKey, SubId, Subscription};
 use crate::routing::Pattern;
 use crate::store::{DeliveryFacts, DeliveryKey, End, ExceptionRow, ExceptionStatus, Record};
 
@@ -24,9 +26,17 @@ pub(super) struct Found {
     /// How it stood after the newest record about it.
     pub settled: DeliveryStatus,
     pub row: Option<ExceptionRow>,
+    /// How it ended, if it did without another attempt, and the number of the record that says so.
+    pub ended: Option<(End, u64)>,
+    /// What it is kept in order by while it waits in the log.
+    pub order: Option<OrderKey>,
 }
 
 impl Found {
+    pub fn new(key: DeliveryKey, facts: DeliveryFacts, attempts: Vec<Attempt>, settled: DeliveryStatus) -> Self {
+        Self { key, facts, attempts, settled, row: None, ended: None, order: None }
+    }
+
     pub fn status(&self) -> DeliveryStatus {
         match self.row.as_ref().map(|row| row.status) {
             Some(ExceptionStatus::Parked) => DeliveryStatus::Pending,
@@ -173,7 +183,8 @@ pub fn list(shared: &Shared, caller: &Caller, filter: &DeliveryFilter) -> Result
         if !latest {
             return ControlFlow::Continue(());
         }
-        let found = Found { key, facts, attempts: attempt.into_iter().collect(), settled, row };
+        let attempts = attempt.into_iter().collect();
+        let found = Found { row, ..Found::new(key, facts, attempts, settled) };
         let row = delivery(subscription, &found.facts, found.status(), found.attempts.last(), found.row.as_ref());
         if sieve.takes(&row) && sieve.takes_attempt(found.attempts.last()) {
             if data.len() >= limit {
@@ -204,7 +215,7 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
         return Ok(Vec::new());
     }
     let mut data = Vec::new();
-    for (key, subscription, facts) in waiting(shared, limit)? {
+    for Waiting { key, subscription, facts, .. } in waiting(shared, limit)? {
         if sieve.takes_facts(key.sub, &facts) {
             let row = delivery(&subscription, &facts, DeliveryStatus::Pending, None, None);
             data.extend(sieve.takes(&row).then_some(row));
@@ -215,11 +226,16 @@ fn untried(shared: &Shared, sieve: &Sieve<'_>, limit: usize) -> Result<Vec<Deliv
     Ok(data)
 }
 
+/// A delivery that waits in the log.
+struct Waiting {
+    key: DeliveryKey,
+    subscription: Arc<Subscription>,
+    facts: DeliveryFacts,
+    order: Option<OrderKey>,
+}
+
 /// Up to `limit` deliveries of each lane that wait in the log, oldest first.
-fn waiting(
-    shared: &Shared,
-    limit: usize,
-) -> Result<Vec<(DeliveryKey, Arc<Subscription>, DeliveryFacts)>, ControlError> {
+fn waiting(shared: &Shared, limit: usize) -> Result<Vec<Waiting>, ControlError> {
     let configured = lock(&shared.routing).subscriptions.clone();
     let mut found = Vec::new();
     for (sub, subscription) in configured.iter() {
@@ -233,7 +249,9 @@ fn waiting(
                 event_type: event.event_type.clone(),
                 order: None,
             };
-            found.push((DeliveryKey { sub: *sub, seq: event.seq, replay: 0 }, subscription.clone(), facts));
+            let key = DeliveryKey { sub: *sub, seq: event.seq, replay: 0 };
+            let order = order_key(subscription, &event);
+            found.push(Waiting { key, subscription: subscription.clone(), facts, order });
         }
     }
     Ok(found)
@@ -251,12 +269,16 @@ pub(super) fn find(shared: &Shared, caller: &Caller, prefix: &str) -> Result<Fou
     let sight = Sight::of(shared, caller);
     let mut found: Option<Found> = None;
     let mut others = Vec::new();
-    let scanned = shared.state.history(u64::MAX, |_, record| {
+    let scanned = shared.state.history(u64::MAX, |lsn, record| {
+        let ended = if let Record::Ended { end, .. } = &record { Some((*end, lsn)) } else { None };
         let Some((key, facts, attempt, settled)) = told(record) else { return ControlFlow::Continue(()) };
         let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
         if sight.has(key.sub) && id.starts_with(&wanted) {
             match &mut found {
-                None => found = Some(Found { key, facts, attempts: attempt.into_iter().collect(), settled, row: None }),
+                None => {
+                    let attempts = attempt.into_iter().collect();
+                    found = Some(Found { ended, ..Found::new(key, facts, attempts, settled) });
+                }
                 Some(found) if found.facts.delivery == facts.delivery => found.attempts.extend(attempt),
                 Some(_) if !others.contains(&id) => others.push(id),
                 Some(_) => {}
@@ -276,12 +298,12 @@ pub(super) fn find(shared: &Shared, caller: &Caller, prefix: &str) -> Result<Fou
         found = found_by_row(shared, &wanted)?.filter(|found| sight.has(found.key.sub));
     }
     if found.is_none() {
-        for (key, _, facts) in waiting(shared, LOOKED_THROUGH)? {
+        for Waiting { key, facts, order, .. } in waiting(shared, LOOKED_THROUGH)? {
             let id = uuid::Uuid::from_bytes(facts.delivery).to_string();
             let settled = DeliveryStatus::Pending;
             match &found {
                 _ if !(sight.has(key.sub) && id.starts_with(&wanted)) => {}
-                None => found = Some(Found { key, facts, attempts: Vec::new(), settled, row: None }),
+                None => found = Some(Found { order, ..Found::new(key, facts, Vec::new(), settled) }),
                 Some(_) => others.push(id),
             }
         }
@@ -305,7 +327,8 @@ pub(super) fn found_by_row(shared: &Shared, id: &str) -> Result<Option<Found>, C
     let Some(key) = shared.state.view.find(id.as_bytes()).map_err(internal)? else { return Ok(None) };
     let row = shared.state.view.exception(key).map_err(internal)?;
     let settled = DeliveryStatus::Pending;
-    Ok(row.map(|row| Found { key, facts: row.facts.clone(), attempts: Vec::new(), settled, row: Some(row) }))
+    let found = |row: ExceptionRow| Found { row: Some(row.clone()), ..Found::new(key, row.facts, Vec::new(), settled) };
+    Ok(row.map(found))
 }
 
 /// The status of a delivery that ended without another attempt.
@@ -340,37 +363,7 @@ pub fn show(shared: &Shared, caller: &Caller, id: &str) -> Result<DeliveryDetail
         max_attempts: attempts.saturating_add(base),
         segment: found.facts.position.segment.to_string(),
         offset: found.facts.position.offset,
-        why: why(&found, last, shared.schedule_now()),
+        why: why(shared, &subscription, &found)?,
         attempt_log: found.attempts.iter().map(AttemptDetail::from).collect(),
     })
-}
-
-/// One sentence: why the delivery stands where it stands.
-fn why(found: &Found, last: Option<&Attempt>, now: Timestamp) -> String {
-    let answer = match last {
-        None if found.status() == DeliveryStatus::Unknown => {
-            "The event was in the spool before the state was: nobody knows whether it was sent.".to_owned()
-        }
-        None => "Nothing was sent yet.".to_owned(),
-        Some(attempt) => match attempt.exchange.status_code {
-            Some(code) => format!("The receiver answered {code}."),
-            None => format!("There was no answer ({}): {}.", attempt.outcome.as_str(), attempt.exchange.error),
-        },
-    };
-    let next = match (found.status(), found.row.as_ref()) {
-        (DeliveryStatus::Delivered, _) => "It is delivered.".to_owned(),
-        (DeliveryStatus::Pending, Some(row)) if row.due > now => {
-            format!("It will be tried again at {}.", row.due)
-        }
-        (DeliveryStatus::Pending, None) if last.is_none() => "It waits for its first attempt.".to_owned(),
-        (DeliveryStatus::Cancelled, _) => {
-            "Its subscription was removed, or a newer state of its key took its place.".to_owned()
-        }
-        (DeliveryStatus::Pending, _) => "It will be tried again as soon as its lane may send.".to_owned(),
-        (DeliveryStatus::Unknown, _) => {
-            "The receiver may have it, so this at-most-once delivery is not sent again by itself.".to_owned()
-        }
-        _ => "No attempt is left; replay it when the cause is mended.".to_owned(),
-    };
-    format!("{answer} {next}")
 }

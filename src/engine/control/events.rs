@@ -12,7 +12,7 @@ use crate::admin::{Caller, ControlError};
 use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
-use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, delivery_id};
+use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, Subscription, delivery_id};
 use crate::store::{DeliveryKey, ExceptionStatus, Record};
 
 fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
@@ -109,7 +109,12 @@ fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<Mat
         let matches = verdict.is_match();
         let matched = if with_deliveries { took(shared, sub, event)? } else { matches };
         let reason = match (matched, matches) {
+            (true, false) if !subscription.active => format!("it was taken before the {}", switched_off(subscription)),
             (true, false) => "the filter of that time took it".to_owned(),
+            (false, _) if !subscription.active => format!("the {}", switched_off(subscription)),
+            (false, true) if was_off(shared, sub, event) => {
+                "it came while the subscription was switched off".to_owned()
+            }
             (false, true) => "it came before this subscription took such events".to_owned(),
             _ => verdict.to_string(),
         };
@@ -124,6 +129,22 @@ fn rows(shared: &Shared, event: &Event, with_deliveries: bool) -> Result<Vec<Mat
         });
     }
     Ok(rows)
+}
+
+/// Why a subscription takes nothing now, whatever its filter says.
+fn switched_off(subscription: &Subscription) -> String {
+    match &subscription.withheld {
+        Some(reason) => format!("subscription is out of force: {reason}"),
+        None => "subscription is switched off (`is_active` is false): events pass it by".to_owned(),
+    }
+}
+
+/// Whether the subscription took nothing when `event` came, as far as the eras of its filter reach.
+fn was_off(shared: &Shared, sub: SubId, event: &Event) -> bool {
+    let ledger = shared.state.ledger();
+    let eras = ledger.lanes.get(&sub).map_or(&[][..], |lane| &lane.eras);
+    let era = eras.iter().rev().find(|era| era.from_seq <= event.seq);
+    era.is_some_and(|era| era.filter.events.is_empty())
 }
 
 /// Whether a lane took `event` when it came. Filters of the past are kept only as long as deliveries wait under them; then

@@ -18,6 +18,7 @@ mod stats;
 mod status;
 mod subscriptions;
 mod webhooks;
+mod why;
 
 use std::sync::Arc;
 

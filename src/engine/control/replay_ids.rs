@@ -180,7 +180,7 @@ fn find_all(
             let Some((key, facts, attempt, settled)) = told(record) else { return ControlFlow::Continue(()) };
             for place in open.remove(&facts.delivery).unwrap_or_default() {
                 let (facts, attempts) = (facts.clone(), attempt.clone().into_iter().collect());
-                found.insert(place, Found { key, facts, attempts, settled, row: None });
+                found.insert(place, Found::new(key, facts, attempts, settled));
             }
             if open.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });

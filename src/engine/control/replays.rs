@@ -9,7 +9,7 @@ use crate::admin::api::{Page, ReplayAnswer, ReplayDirection, ReplayFilter, Repla
 use crate::admin::{Caller, ControlError, PageRequest, ReplayOutcome, SubKey};
 use crate::engine::replays::{Info, Selection, Wanted, feed, select};
 use crate::engine::running::{Shared, lock};
-use crate::model::{Outcome, Rate, SubId, Subscription, Timestamp};
+use crate::model::{Outcome, Rate, SubId, Subscription, Timestamp, When};
 use crate::routing::Pattern;
 use crate::store::ExceptionStatus;
 
@@ -24,10 +24,9 @@ fn invalid(message: impl Into<String>) -> ControlError {
     ControlError::Invalid(message.into())
 }
 
-fn instant(name: &str, text: Option<&String>) -> Result<Option<Timestamp>, ControlError> {
-    let wrong =
-        |text: &String| invalid(format!("{name} \"{text}\" is not an RFC 3339 instant such as 2026-03-12T10:00:00Z"));
-    text.map(|text| Timestamp::parse(text).ok_or_else(|| wrong(text))).transpose()
+fn instant(name: &str, text: Option<&String>, now: Timestamp) -> Result<Option<Timestamp>, ControlError> {
+    let read = |text: &String| When::parse(text).map_err(|wrong| invalid(format!("{name}: {wrong}")));
+    Ok(text.map(read).transpose()?.map(|when| when.at(now)))
 }
 
 fn names<T>(
@@ -88,14 +87,15 @@ fn wanted(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Wante
     let failed = || if order.ids.is_empty() { vec![ExceptionStatus::Failed] } else { Vec::new() };
     let statuses = names("status", order.status.as_ref(), "failed, unknown, pending", row_status)?;
     let known = || Outcome::ALL.map(Outcome::as_str).join(", ");
+    let now = shared.clock.now();
     Ok(Wanted {
         subscriptions: subscriptions(shared, caller, order)?,
         statuses: if statuses.is_empty() { failed() } else { statuses },
         outcomes: names("outcome", order.outcome.as_ref(), &known(), Outcome::parse)?,
         pattern: order.event_type.as_deref().map(Pattern::parse).transpose().map_err(invalid)?,
         event_id: order.event_id.clone(),
-        since: instant("since", order.since.as_ref())?,
-        until: instant("until", order.until.as_ref())?,
+        since: instant("since", order.since.as_ref(), now)?,
+        until: instant("until", order.until.as_ref(), now)?,
     })
 }
 
@@ -155,7 +155,12 @@ pub fn start(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Re
         tenant: caller.tenant.clone(),
         created_by: caller.name.clone(),
         created_ms: now.0,
-        filter: ReplayFilter::from(order),
+        // A span ends when the job is made.
+        filter: ReplayFilter {
+            since: wanted.since.map(|since| since.to_string()),
+            until: wanted.until.map(|until| until.to_string()),
+            ..ReplayFilter::from(order)
+        },
         rate: order.rate.clone(),
         order: order.order,
         consent: order.consent,
@@ -166,6 +171,7 @@ pub fn start(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Re
     let (job, data) = make(shared, caller, info, selection, rate, rows)?;
     let refused = data.iter().filter(|row| !row.accepted).count();
     let message = match data.len() {
+        0 if matched == 1 => "1 delivery is replayed.".to_owned(),
         0 => format!("{matched} deliveries are replayed."),
         all => format!("{} of {all} accepted.", all - refused),
     };
@@ -184,8 +190,11 @@ pub fn start(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Re
 fn check(order: &ReplayOrder, selection: &Selection) -> Result<(), ControlError> {
     let preview = &selection.preview;
     if let Some(expected) = order.expect_count.filter(|expected| *expected != preview.count) {
-        let message =
-            format!("{} deliveries match, not the expected {expected}; look again with dry_run", preview.count);
+        let found = match preview.count {
+            1 => "1 delivery matches".to_owned(),
+            several => format!("{several} deliveries match"),
+        };
+        let message = format!("{found}, not the expected {expected}; look again with dry_run");
         return Err(ControlError::Conflict(message));
     }
     if preview.at_most_once > 0 && !order.consent {

@@ -125,3 +125,35 @@ fn the_demo_says_how_to_use_its_api() {
     assert!(!log.contains("sph_"), "{log}");
     assert_eq!(demo.stop(), Some(0));
 }
+
+#[test]
+fn requests_over_tcp_are_logged_with_the_name_of_their_token_and_never_with_it() {
+    let home = home("[logging]\naccess = true\n");
+    let (engine, url) = started(&home);
+    let made = home.run(&["token", "create", "ops", "--scope", "read", "--tenant", "acme"]).expect(0).out;
+    let (token, address) = (made.trim(), url[7..].parse().unwrap());
+    assert_eq!(ask(address, "GET", "/v1/webhooks/no-such?secret=canary-1", Some(token), "").status, 400);
+    assert_eq!(ask(address, "GET", "/v1/webhooks/canary-2", Some(token), "").status, 404);
+    assert_eq!(ask(address, "GET", "/v1/status", Some("sph_canary-3"), "").status, 401);
+    assert_eq!(ask(address, "GET", "/canary-4", Some(token), "").status, 404);
+    assert_eq!(ask(address, "GET", "/livez", None, "").status, 200);
+    let lines = || -> Vec<serde_json::Value> {
+        let log = engine.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["msg"] == "request").collect()
+    };
+    until("every request has its line", || lines().len() >= 5);
+    let told: Vec<_> = lines().iter().map(|line| json!([line["route"], line["status"], line["token"]])).collect();
+    let expected = [
+        json!(["/v1/webhooks/{id}", 400, "acme/ops"]),
+        json!(["/v1/webhooks/{id}", 404, "acme/ops"]),
+        json!(["/v1/status", 401, "none"]),
+        json!(["none", 404, "acme/ops"]),
+        json!(["/livez", 200, "none"]),
+    ];
+    assert_eq!(told, expected);
+    let first = &lines()[0];
+    assert_eq!((&first["method"], &first["level"]), (&json!("GET"), &json!("info")));
+    assert!(first["request_id"].is_string() && first["duration_ms"].is_u64(), "{first}");
+    assert!(!engine.log().contains(token) && !engine.log().contains("canary"), "{}", engine.log());
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{NEARBY, nearby};
+use super::support::{NEARBY, nearby, post};
 use crate::usage::support::{Home, receiver, subscription};
 
 #[test]
@@ -66,4 +66,33 @@ fn a_receiver_that_says_no_is_an_answer_and_a_files_subscription_stays() {
         let refused = home.run(&[&["subs"], args].concat()).expect(1);
         assert!(refused.err.contains("config.toml:"), "{}", refused.err);
     }
+}
+
+#[test]
+fn check_and_doctor_look_at_webhooks_made_over_the_api_too() {
+    let dialect = "[dialect.mine]\nbody = '{\"mine\":{{data}}}'\n";
+    let home = Home::new(dialect);
+    let mut engine = home.engine();
+    let url = "https://no-such-host.invalid/x";
+    for (name, dialect) in [("a", "mine"), ("b", "cloudevents")] {
+        let request = json!({"name": name, "url": url, "events": ["a.b"], "dialect": dialect});
+        post(&home, "/v1/webhooks", &request).expect(201);
+    }
+    let said = home.run(&["check"]).expect(0).out;
+    assert!(said.contains("0 subscriptions, 2 webhooks made over the API") && !said.contains("warning"), "{said}");
+    let found = home.run(&["--json", "doctor"]).json();
+    let checks = found["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|each| each["check"] == "dns" && each["verdict"] == "fail"), "{found}");
+    assert_eq!(engine.stop(), Some(0));
+
+    let kept = std::fs::read(home.path("state/webhooks.toml")).unwrap();
+    home.configure("");
+    let said = home.run(&["check"]).expect(0).out;
+    assert!(said.contains("warning[W005]: the webhook \"default/a\" made over the API is out of force"), "{said}");
+    assert!(said.contains("unknown dialect \"mine\"") && said.contains("1 warning"), "{said}");
+    home.run(&["check", "--deny-warnings"]).expect(78);
+    assert_eq!(home.run(&["check", "--json"]).expect(0).json()["webhooks"], 2);
+    assert_eq!(std::fs::read(home.path("state/webhooks.toml")).unwrap(), kept, "it is read only");
+    home.write("state/webhooks.toml", "[[subscription]\n");
+    assert!(home.run(&["check"]).expect(78).out.contains("webhooks.toml:1:"));
 }

@@ -42,6 +42,7 @@ fn the_five_calls_work_as_printed() {
     let _engine = home.engine();
     let created = curl(&home, "POST", "/v1/webhooks", Some(CREATE)).expect(201);
     has(&created.json, &json!({"result": "success", "message": "Webhook created successfully.", "id": 1}));
+    assert_eq!(created.json["warnings"], Value::Null, "its own example warns of nothing");
     assert!(created.json["secret"].as_str().unwrap().starts_with("whsec_"));
     assert_eq!(created.header("location"), Some("/v1/webhooks/1"));
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{NEARBY, get, nearby, post, put};
+use super::support::{NEARBY, call, delete, get, nearby, post, put};
 use crate::usage::support::{Home, subscription, until};
 
 #[test]
@@ -141,4 +141,39 @@ fn a_damaged_file_is_refused_and_says_what_to_do() {
     std::fs::write(&file, whole).unwrap();
     let _engine = home.engine();
     assert_eq!(get(&home, "/v1/webhooks").json["webhooks"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_log_of_changes_names_a_webhook_and_how_it_was_without_secrets() {
+    let home = Home::new("");
+    let _engine = home.engine();
+    let url = "https://a.example/in/hidden-1";
+    let request = json!({"name": "a", "url": url, "events": ["a.b"], "headers": {"X-Key": "hidden-2"}});
+    let key = "Idempotency-Key: once\r\n";
+    let made = call(&home, "POST", "/v1/webhooks", key, &request.to_string()).expect(201).json;
+    call(&home, "POST", "/v1/webhooks", key, &request.to_string()).expect(201);
+    call(&home, "PUT", "/v1/webhooks/a?dry_run=true", "", "{\"timeout\": \"3s\"}").expect(200);
+    put(&home, "/v1/webhooks/a", &json!({"timeout": "7s", "url": "https://a.example/in/hidden-3"})).expect(200);
+    let rotated = post(&home, "/v1/webhooks/a/secret/rotate", &json!({})).expect(200).json;
+    post(&home, "/v1/webhooks/a/pause", &json!({})).expect(200);
+    delete(&home, "/v1/webhooks/a").expect(200);
+    let log = get(&home, "/v1/changes").expect(200).json;
+    let changes = log["data"].as_array().unwrap();
+    let told: Vec<[&Value; 2]> = changes.iter().map(|change| [&change["method"], &change["thing"]]).collect();
+    let thing = json!("subscription default/a");
+    let methods = ["DELETE", "POST", "POST", "PUT", "POST"].map(Value::from);
+    assert_eq!(told, methods.iter().map(|method| [method, &thing]).collect::<Vec<_>>(), "{log}");
+    assert!(changes.iter().all(|change| change["tenant"] == "default"), "{log}");
+    let (created, updated) = (&changes[4], &changes[3]);
+    assert_eq!((&created["before"], &created["after"]["events"]), (&Value::Null, &json!(["a.b"])));
+    assert_eq!((&updated["before"]["timeout"], &updated["after"]["timeout"]), (&json!("15s"), &json!("7s")));
+    assert_ne!(updated["before"]["url_fingerprint"], updated["after"]["url_fingerprint"]);
+    assert_ne!(changes[2]["before"]["secret_fingerprint"], changes[2]["after"]["secret_fingerprint"]);
+    assert_eq!((&changes[1]["before"]["state"], &changes[1]["after"]["state"]), (&json!("active"), &json!("paused")));
+    assert_eq!((&changes[0]["before"]["name"], &changes[0]["after"]), (&json!("a"), &Value::Null));
+    let kept = std::fs::read_to_string(home.path("state/changes.ndjson")).unwrap();
+    for secret in [&made["secret"], &rotated["secret"]] {
+        assert!(!kept.contains(secret.as_str().unwrap()), "{kept}");
+    }
+    assert!(!kept.contains("hidden"), "{kept}");
 }

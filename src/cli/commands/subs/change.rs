@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::super::client::{Answer, query};
 use super::super::super::context::Context;
 use super::super::super::error::{CliError, ExitKind};
-use super::super::super::human::{clean, count};
+use super::super::super::human::{clean, plural};
 use super::super::super::prompt::ask;
 use super::path;
 use super::settings::Settings;
@@ -134,11 +134,14 @@ pub fn set(args: SetArgs, context: &mut Context) -> Result<(), CliError> {
 pub fn rm(args: RmArgs, context: &mut Context) -> Result<(), CliError> {
     let found = context.get::<WebhookAnswer>(&path(&args.name))?.value.webhook;
     let named = format!("{}/{}", found.tenant, found.name);
-    let waiting = count(found.counters.pending);
+    let waiting = match found.counters.pending {
+        1 => "1 delivery waits".to_owned(),
+        several => format!("{} wait", plural(several, "delivery")),
+    };
     if args.dry_run {
-        return context.out.text(&format!("{} would go; {waiting} deliveries wait for it\n", clean(&named)));
+        return context.out.text(&format!("{} would go; {waiting} for it\n", clean(&named)));
     }
-    let question = format!("{} goes, and {waiting} deliveries wait for it. Its name:", clean(&named));
+    let question = format!("{} goes, and {waiting} for it. Its name:", clean(&named));
     let confirmed = args.confirm.or_else(|| ask(&mut context.out, &question));
     match confirmed {
         Some(name) if name == found.name || name == named => {}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::{check_ready, check_version, fault, find_own, put_in_force, random, refusal};
+use super::{cautions, check_ready, check_version, fault, find_own, put_in_force, random, refusal};
 use crate::admin::api::Webhook;
 use crate::admin::{Caller, ControlError, IfMatch, NewWebhook, SubKey, WebhookChange, WebhookWritten};
 use crate::config::{self, Asker, RequestKey};
@@ -30,9 +30,10 @@ pub fn create(shared: &Shared, caller: &Caller, request: &NewWebhook) -> Result<
     let is_taken = |tenant: &str, name: &str| used.contains(&(tenant.to_owned(), name.to_owned()));
     let mut draft = config::create(&config, &request.members, asker(caller), &is_taken, &random()?).map_err(refusal)?;
     check_ready(shared, &draft.config, &draft.subscription)?;
-    let warnings = draft.warnings.into_iter().map(fault).collect();
+    let cautions = cautions(shared, &draft.subscription);
+    let warnings = draft.warnings.into_iter().map(fault).chain(cautions).collect();
     if request.dry_run {
-        return Ok(WebhookWritten { webhook: None, secret: None, warnings });
+        return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
     let (tenant, name) = (draft.subscription.tenant().to_owned(), draft.subscription.name.clone());
     if let Some(key) = key {
@@ -48,7 +49,8 @@ pub fn create(shared: &Shared, caller: &Caller, request: &NewWebhook) -> Result<
     put_in_force(shared, draft.config)?;
     let webhook = of(shared, sub_of(shared, &tenant, &name)?)?;
     tracing::info!(by = caller.name, tenant, subscription = name, "webhook created");
-    Ok(WebhookWritten { webhook: Some(webhook), secret: draft.secret, warnings })
+    let (webhook, secret) = (Some(webhook), draft.secret);
+    Ok(WebhookWritten { webhook, before: None, is_repeated: false, secret, warnings })
 }
 
 /// The answer to a request that was answered before. The secret is told again only while it is the one told then: whoever
@@ -64,8 +66,8 @@ fn repeated(shared: &Shared, known: &RequestKey, body: &str) -> Result<WebhookWr
         return Err(ControlError::Conflict(text));
     };
     let newest = subscription.secrets.first().filter(|secret| Some(secret.fingerprint()) == known.fingerprint);
-    let webhook = of(shared, sub_of(shared, &known.tenant, &known.name)?)?;
-    Ok(WebhookWritten { webhook: Some(webhook), secret: newest.cloned(), warnings: Vec::new() })
+    let (webhook, secret) = (Some(of(shared, sub_of(shared, &known.tenant, &known.name)?)?), newest.cloned());
+    Ok(WebhookWritten { webhook, before: None, is_repeated: true, secret, warnings: Vec::new() })
 }
 
 pub fn change(
@@ -81,15 +83,17 @@ pub fn change(
     let config = shared.config();
     let draft = config::change(&config, named, &change.members, asker(caller)).map_err(refusal)?;
     check_ready(shared, &draft.config, &draft.subscription)?;
-    let warnings = draft.warnings.into_iter().map(fault).collect();
+    let cautions = cautions(shared, &draft.subscription);
+    let warnings = draft.warnings.into_iter().map(fault).chain(cautions).collect();
     if change.dry_run {
-        return Ok(WebhookWritten { webhook: None, secret: None, warnings });
+        return Ok(WebhookWritten { webhook: None, before: None, is_repeated: false, secret: None, warnings });
     }
+    let before = Some(of(shared, sub)?);
     put_in_force(shared, draft.config)?;
     let members: Vec<&str> = change.members.keys().map(String::as_str).collect();
     let (tenant, name) = named;
     tracing::info!(by = caller.name, tenant, subscription = name, members = members.join(","), "webhook updated");
-    Ok(WebhookWritten { webhook: Some(of(shared, sub)?), secret: None, warnings })
+    Ok(WebhookWritten { webhook: Some(of(shared, sub)?), before, is_repeated: false, secret: None, warnings })
 }
 
 /// It is gone at once; what waited for it is cancelled as for every subscription that is gone.

@@ -23,6 +23,7 @@ use crate::config::{self, Config, Refusal};
 use crate::engine::running::{Shared, lock};
 use crate::engine::target::target;
 use crate::engine::webhooks::keep;
+use crate::http::Origin;
 use crate::model::{SourceKind, SubId, Subscription};
 
 pub(in crate::engine) use rotate::end_overlaps;
@@ -119,6 +120,19 @@ fn put_in_force(shared: &Shared, config: Config) -> Result<(), ControlError> {
 fn check_ready(shared: &Shared, config: &Config, subscription: &Subscription) -> Result<(), ControlError> {
     let checked = target(config, &shared.transport(), subscription);
     checked.map(drop).map_err(|detail| ControlError::Fields(vec![whole(detail)]))
+}
+
+/// What of the settings of a webhook will not work as long as the configuration is as it is.
+fn cautions(shared: &Shared, subscription: &Subscription) -> Vec<FieldFault> {
+    let (transport, oauth2) = (shared.transport(), subscription.oauth2.as_ref());
+    let urls = [("#/url", Some(&subscription.url)), ("#/oauth2/token_url", oauth2.map(|oauth2| &oauth2.token_url))];
+    let caution = |(pointer, url): (&str, Option<&String>)| {
+        let why = transport.forbids(url?, Origin::Api)?;
+        let help = "until then every delivery ends as `blocked_address`; the webhook is kept as asked for";
+        let (pointer, code, help) = (pointer.to_owned(), "W004".to_owned(), Some(help.to_owned()));
+        Some(FieldFault { pointer, code, detail: why, help })
+    };
+    urls.into_iter().filter_map(caution).collect()
 }
 
 /// A fault of the request as a whole.

@@ -1,12 +1,12 @@
-//! Durations and instants as arguments. The grammar is small on purpose: `250ms`, `15s`, `15m`, `2h`, `7d`, or an
-//! RFC 3339 instant; a duration where an instant is wanted means that long ago.
+//! Durations and instants as people write them, on the command line and over the API. The grammar is small on purpose:
+//! `250ms`, `15s`, `15m`, `2h`, `7d`, or an RFC 3339 instant; a duration where an instant is wanted means that long ago.
 
 use std::time::Duration;
 
-use crate::model::Timestamp;
+use super::Timestamp;
 
 /// Reads a duration.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub fn parse_span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("\"{text}\" is not a duration such as 250ms, 15s, 15m, 2h or 7d");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
@@ -34,7 +34,7 @@ impl When {
         if let Some(instant) = Timestamp::parse(text) {
             return Ok(Self::At(instant));
         }
-        duration(text).map(Self::Ago).map_err(|_| {
+        parse_span(text).map(Self::Ago).map_err(|_| {
             format!("\"{text}\" is neither an instant such as 2026-03-12T10:00:00Z nor a time ago such as 15m or 2h")
         })
     }
@@ -53,10 +53,10 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+        assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_span("2h"), Ok(Duration::from_secs(7_200)));
         for wrong in ["", "5", "s", "1.5h", "-3s", "99999999999999999999d", "5 s"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
+            assert!(parse_span(wrong).is_err(), "{wrong}");
         }
         let noon = Timestamp(1_773_309_600_000);
         assert_eq!(When::parse("2026-03-12T10:00:00Z"), Ok(When::At(noon)));
