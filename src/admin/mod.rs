@@ -20,6 +20,7 @@ mod problem;
 mod routes;
 mod server;
 mod signals;
+mod tcp;
 mod traffic;
 mod webhook_control;
 
@@ -43,4 +44,5 @@ pub use problem::{Problem, ProblemKind};
 pub use routes::{RouteInfo, routes};
 pub use server::{Admin, Listen, start};
 pub use signals::{Signal, watch_signals};
+pub use tcp::Limits;
 pub use webhook_control::{IfMatch, NewWebhook, Rotation, WebhookChange, WebhookControl, WebhookWritten};

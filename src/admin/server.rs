@@ -14,6 +14,8 @@ use super::door::Door;
 use super::listener::{self, AdminError, SocketFile};
 use super::live::LiveHub;
 use super::routes;
+use super::tcp::{self, Acceptor, Limits, Peer, SocketAcceptor};
+use crate::env::open_files_limit;
 
 /// Where to listen.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,8 @@ pub struct Listen {
     pub socket: Option<PathBuf>,
     /// Who shows a token may use it as far as the token goes.
     pub tcp: Option<SocketAddr>,
+    /// What those who come over TCP may take.
+    pub limits: Limits,
 }
 
 /// The running control plane. It stops when it is dropped.
@@ -62,20 +66,21 @@ pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub, door: Ar
     // Without TCP nobody comes to the second one.
     let reached_at = tcp_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (over_unix, over_tcp) = routes::whole(control, live, door, reached_at, stopped.clone());
+    let over_tcp = tcp::watched(over_tcp).into_make_service_with_connect_info::<Peer>();
+    let limits = listen.limits.within(open_files_limit());
     let thread = thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
             runtime.block_on(async {
                 let unix = async {
                     if let Some(listener) = unix {
-                        let serving = axum::serve(listener, over_unix);
+                        let serving = axum::serve(SocketAcceptor::new(listener, limits), over_unix);
                         attend(serving.with_graceful_shutdown(told_to(&stopped)), stopped.clone()).await;
                     }
                 };
                 let tcp = async {
                     if let Some(listener) = tcp {
-                        let serving =
-                            axum::serve(listener, over_tcp.into_make_service_with_connect_info::<SocketAddr>());
+                        let serving = axum::serve(Acceptor::new(listener, limits), over_tcp);
                         attend(serving.with_graceful_shutdown(told_to(&stopped)), stopped.clone()).await;
                     }
                 };

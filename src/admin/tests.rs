@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::fake::{DELIVERY, FakeEngine, attempt_line};
-use super::{Admin, Door, DoorSettings, Listen, LiveHub, start};
+use super::{Admin, Door, DoorSettings, Limits, Listen, LiveHub, start};
 use crate::env::{OsFiles, SystemClock};
 use crate::model::DeliveryStatus;
 
@@ -44,7 +44,8 @@ fn bench() -> Bench {
     let socket = dir.path().join("s.sock");
     let engine = Arc::new(FakeEngine::default());
     let live = LiveHub::new(4);
-    let listen = Listen { socket: Some(socket.clone()), tcp: Some("127.0.0.1:0".parse().unwrap()) };
+    let listen =
+        Listen { socket: Some(socket.clone()), tcp: Some("127.0.0.1:0".parse().unwrap()), limits: Limits::default() };
     let admin = start(&listen, engine.clone(), live.clone(), door(dir.path())).unwrap();
     Bench { admin, engine, live, socket, _dir: dir }
 }

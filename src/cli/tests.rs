@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::{CliError, ExitKind};
 use super::output::{Format, Output};
 use crate::admin::fake::{DELIVERY, FakeEngine, NOON, attempt_line};
-use crate::admin::{Admin, Door, DoorSettings, Listen, LiveHub, start};
+use crate::admin::{Admin, Door, DoorSettings, Limits, Listen, LiveHub, start};
 use crate::env::{ManualClock, OsFiles};
 use crate::model::DeliveryStatus;
 
@@ -75,7 +75,7 @@ struct Bench {
 fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let (engine, live) = (Arc::new(FakeEngine::default()), LiveHub::new(8));
-    let listen = Listen { socket: Some(dir.path().join("s.sock")), tcp: None };
+    let listen = Listen { socket: Some(dir.path().join("s.sock")), tcp: None, limits: Limits::default() };
     let clock = Arc::new(ManualClock::at(NOON));
     let door = Door::open(Arc::new(OsFiles), dir.path(), clock, DoorSettings::default()).unwrap();
     let admin = start(&listen, engine.clone(), live.clone(), Arc::new(door)).unwrap();

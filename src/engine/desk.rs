@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::control::Panel;
 use super::receipts::Receipts;
 use super::running::{Shared, lock};
-use crate::admin::{self, Admin, AdminError, Door, DoorSettings, Listen, LiveHub};
+use crate::admin::{self, Admin, AdminError, Door, DoorSettings, Limits, Listen, LiveHub};
 use crate::config::Config;
 use crate::env::{Clock, Files};
 use crate::metrics::Meters;
@@ -142,7 +142,11 @@ impl Front {
     /// Opens socket and port, unless they are open.
     pub fn listen(&mut self, config: &Config, door: Arc<Door>) -> Result<(), AdminError> {
         if self.admin.is_none() {
-            let listen = Listen { socket: Some(config.admin.socket.clone()), tcp: config.admin.listen };
+            let listen = Listen {
+                socket: Some(config.admin.socket.clone()),
+                tcp: config.admin.listen,
+                limits: Limits::default(),
+            };
             let panel = Arc::new(Panel::new(self.desk.clone()));
             self.admin = Some(admin::start(&listen, panel, self.live.clone(), door)?);
         }

@@ -14,7 +14,7 @@ use super::running::lock;
 use super::withdraw::{overdue, withdraw};
 use crate::dispatch::Feed;
 use crate::env::{Clock, SteadyTime};
-use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, Reading, SourceStatus};
+use crate::ingest::{Batch, Ingest, LogCursor, LogReader, Next, Problem, Reading, SourceStatus, Tally};
 use crate::model::{Extent, Seq, SubId, Timestamp};
 use crate::routing::CompiledFilter;
 use crate::store::{Ledger, Record, StateReader};
@@ -33,6 +33,8 @@ pub struct IntakeStatus {
     pub idle: bool,
     /// Batches taken so far.
     pub batches: u64,
+    /// What this engine has read.
+    pub tally: Tally,
 }
 
 /// The intake's ties to the rest of the engine.
@@ -209,6 +211,7 @@ impl<T> Intake<T> {
             status.shortage = self.ingest.shortage().map(str::to_owned);
             status.idle = taken == 0 && self.ingest.is_drained();
             status.batches += taken;
+            status.tally = self.ingest.tally().clone();
         }
         Ok(Some(match tick.next {
             _ if reading != Reading::InTurns => TIGHT_LOOK,

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::running::lock;
 use crate::env::{self, AppendFile, Files};
+use crate::ingest::SourceKind;
 use crate::model::{SegmentId, Timestamp};
 
 /// How long a key stands for its request.
@@ -77,7 +78,7 @@ pub struct Receipts {
 
 /// The name of a request's file in the spool, without its suffix.
 pub fn stem(token: SegmentId) -> String {
-    format!("api-{token}")
+    SourceKind::api_stem(token)
 }
 
 pub fn hash(parts: &[&[u8]]) -> Hash {

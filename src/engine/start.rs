@@ -317,11 +317,12 @@ impl Guard {
         thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| EngineError::Thread { name, source })
     }
 
-    fn panicked(&self, name: &str) {
+    fn panicked(&self, name: &'static str) {
         self.doubt(name, Doubt::bug(format!("the thread \"{name}\" panicked; this is a bug, please report it")));
     }
 
-    fn doubt(&self, thread: &str, doubt: Doubt) {
+    fn doubt(&self, thread: &'static str, doubt: Doubt) {
+        self.shared.meters.lock().totals.state_error(thread);
         tracing::error!(thread, reason = doubt.reason, "the line stops: durability is in doubt");
         let first = lock(&self.shared.doubt).get_or_insert(doubt).clone();
         let _ = self.shared.scheduler.send(ToScheduler::Lanes(vec![LaneCommand::Drain]));

@@ -187,6 +187,7 @@ fn build(
         };
         let Some(doubt) = passing(&error) else { return Err(error) };
         tracing::error!(reason = doubt.reason, "the engine cannot start now");
+        front.meters.lock().totals.state_error("start");
         front.desk.close(doubt.reason.clone());
         pause = (pause * 2).clamp(LOOK / 2, PAUSE_MAX);
         let told = |lacking: &str| front.desk.close(format!("{}; waiting: {lacking}", doubt.reason));

@@ -29,7 +29,7 @@ pub(super) enum Who {
 }
 
 impl Who {
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Intake, Self::Committer, Self::Scheduler, Self::CatchUp, Self::Housekeeping, Self::Replays];
 
     /// The thread's name.

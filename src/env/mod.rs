@@ -11,4 +11,4 @@ pub use clock::{Clock, ManualClock, SteadyTime, SystemClock};
 pub use files::{AppendFile, DirEntry, FileKind, FileLock, Files, OsFiles, ReadFile, Space, Stat, Writers};
 pub use process::ProcessUse;
 pub use replace::replace;
-pub use sys::{ignore_lease_signal, raise_open_files};
+pub use sys::{ignore_lease_signal, open_files_limit, raise_open_files};

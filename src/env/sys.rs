@@ -63,6 +63,11 @@ pub fn ignore_lease_signal() {
     unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
 }
 
+/// How many descriptors the process may have; `None` without a bound.
+pub fn open_files_limit() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
+}
+
 /// So many descriptors nobody needs, and a loop over all that could be open still ends soon.
 const OPEN_FILES_MAX: u64 = 65_536;
 

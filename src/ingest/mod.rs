@@ -41,6 +41,7 @@ mod shelf;
 mod status;
 mod stream;
 mod tailer;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -59,5 +60,6 @@ pub use record::{Amended, amend, parse_line};
 pub use settings::{IngestSettings, LogSettings};
 pub use status::{Problem, ProblemKind, SourceStatus};
 pub use tailer::{Ingest, Reading};
+pub use tally::{SourceKind, Tally};
 pub use tick::{Batch, Lost, Next, Resume, Tick};
 pub use watch::Watch;

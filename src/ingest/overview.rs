@@ -9,6 +9,7 @@ use super::segment::Segment;
 use super::status::{Problem, SourceStatus};
 use super::stream::Stream;
 use super::tailer::Ingest;
+use super::tally::Tally;
 use crate::model::SegmentId;
 
 impl Ingest {
@@ -66,6 +67,11 @@ impl Ingest {
             && self.inbox.is_empty()
             && self.streams.values().all(is_read)
             && self.logs.iter().all(LogSource::is_drained)
+    }
+
+    /// What was read so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// How far each source is read.

@@ -22,6 +22,7 @@ use super::settings::IngestSettings;
 use super::shelf::Shelf;
 use super::status::Problems;
 use super::stream::Stream;
+use super::tally::Tally;
 use super::tick::{Batch, Next, Resume, Tick};
 
 /// What one tick reads at most.
@@ -83,6 +84,7 @@ pub struct Ingest {
     pub(super) quarantine: QuarantineWriter,
     pub(super) index: SegmentIndex,
     pub(super) problems: Problems,
+    pub(super) tally: Tally,
     pub(super) budget: Budget,
     /// Whether the sign that asks producers to wait is there; unknown at first.
     pub(super) is_asking: Option<bool>,
@@ -153,6 +155,7 @@ impl Ingest {
             quarantine: QuarantineWriter::new(Arc::clone(&files), layout.quarantine.clone()),
             index: SegmentIndex::default(),
             problems: Problems::default(),
+            tally: Tally::default(),
             budget: Budget::new(settings.reserve, settings.dir.clone(), settings.beside.clone()),
             is_asking: None,
             next_seq: resume.next_seq.max(1),

@@ -12,6 +12,7 @@ use super::shelf::Sealed;
 use super::status::ProblemKind;
 use super::stream::Stream;
 use super::tailer::{Ingest, TickState};
+use super::tally::SourceKind;
 use super::tick::Batch;
 
 /// Bytes of one stream per tick, so that a long file does not keep the others waiting.
@@ -196,6 +197,7 @@ impl Ingest {
             segment.synced_to(turn.len);
         }
         segment.take(&turn, tick.now, tick.at);
+        self.tally.add(SourceKind::of(key), turn.judge.events.len(), &turn.judge.bad);
         self.next_seq = turn.judge.next_seq();
         tick.events_left = tick.events_left.saturating_sub(turn.judge.events.len());
         tick.rejected += turn.judge.bad.len();

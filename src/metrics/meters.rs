@@ -98,12 +98,26 @@ pub struct Totals {
     pub replayed: u64,
     /// The last reload was refused.
     pub reload_failed: bool,
+    /// How often durability was in doubt, by who found out.
+    state_errors: BTreeMap<&'static str, u64>,
 }
 
 impl Default for Totals {
     fn default() -> Self {
         let (queue_wait, write) = (Histogram::new(WAIT_S), Histogram::new(WRITE_S));
-        Self { queue_wait, write, replayed: 0, reload_failed: false }
+        Self { queue_wait, write, replayed: 0, reload_failed: false, state_errors: BTreeMap::new() }
+    }
+}
+
+impl Totals {
+    /// Counts that the line stops because of what `who` found.
+    pub fn state_error(&mut self, who: &'static str) {
+        *self.state_errors.entry(who).or_default() += 1;
+    }
+
+    /// How often it did.
+    pub fn state_errors(&self, who: &str) -> u64 {
+        self.state_errors.get(who).copied().unwrap_or(0)
     }
 }
 

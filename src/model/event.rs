@@ -110,6 +110,20 @@ pub enum RejectionReason {
 }
 
 impl RejectionReason {
+    pub const ALL: [Self; 11] = [
+        Self::InvalidJson,
+        Self::NotObject,
+        Self::InvalidUtf8,
+        Self::NulBytes,
+        Self::TooLong,
+        Self::TooDeep,
+        Self::Schema,
+        Self::DuplicateKey,
+        Self::TornTail,
+        Self::TrailingData,
+        Self::BadCrc,
+    ];
+
     /// The name in files, metrics and the command line.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -81,7 +81,19 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
         before.contains("{state=\"running\"} 1") && value(&before, erp_ok).is_some()
     });
     assert!(is_there, "every series is there from the start:\n{before}");
-    assert_eq!(value(&before, erp_ok), Some(0.0));
+    let zeros = [
+        erp_ok,
+        "spoolhook_events_accepted_total{source=\"spool\"}",
+        "spoolhook_events_accepted_total{source=\"log\"}",
+        "spoolhook_events_accepted_total{source=\"api\"}",
+        "spoolhook_spool_rejected_lines_total{reason=\"torn_tail\"}",
+        "spoolhook_replays_running",
+        "spoolhook_state_errors_total{op=\"committer\"}",
+        "spoolhook_state_errors_total{op=\"start\"}",
+    ];
+    for series in zeros {
+        assert_eq!(value(&before, series), Some(0.0), "{series}\n{before}");
+    }
     const EVENTS: usize = 2000;
     let lines: String = (0..EVENTS).map(|n| format!("{{\"type\":\"a.b\",\"id\":\"e{n}\",\"data\":{n}}}\n")).collect();
     std::fs::create_dir_all(scenario.path("spool/in")).unwrap();
@@ -114,8 +126,8 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
         differs.is_empty() && value(&page, erp_success) == Some(all)
     });
     assert!(settled, "{differs:?}\n{page}");
-    assert_eq!(value(&page, "spoolhook_events_accepted_total"), Some(all));
-    assert_eq!(value(&page, "spoolhook_spool_rejected_lines_total"), Some(1.0));
+    assert_eq!(value(&page, "spoolhook_events_accepted_total{source=\"spool\"}"), Some(all));
+    assert_eq!(value(&page, "spoolhook_spool_rejected_lines_total{reason=\"invalid_json\"}"), Some(1.0));
     for page in [&before, &during, &page] {
         assert_eq!(problems(page), Vec::<String>::new());
         promtool("metrics", page);

@@ -11,7 +11,7 @@ use super::*;
 use crate::admin::api::NewToken;
 use crate::admin::caller::{Caller, Scope};
 use crate::admin::fake::{FakeEngine, NOON};
-use crate::admin::{Admin, ControlError, Listen, LiveHub, PageRequest, start};
+use crate::admin::{Admin, ControlError, Limits, Listen, LiveHub, PageRequest, start};
 use crate::env::{ManualClock, OsFiles};
 
 const BOOTSTRAP: &str = "a-short-one";
@@ -40,7 +40,7 @@ fn open(dir: &Path, bootstrap: Option<&str>) -> Arc<Door> {
 fn bench(bootstrap: Option<&str>) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let door = open(dir.path(), bootstrap);
-    let listen = Listen { socket: None, tcp: Some("127.0.0.1:0".parse().unwrap()) };
+    let listen = Listen { socket: None, tcp: Some("127.0.0.1:0".parse().unwrap()), limits: Limits::default() };
     let admin = start(&listen, Arc::new(FakeEngine::default()), LiveHub::new(4), door.clone()).unwrap();
     Bench { admin, door, dir }
 }

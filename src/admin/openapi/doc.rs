@@ -154,8 +154,7 @@ impl Doc {
 
     /// An instant, or a span before now.
     pub(super) fn instant(self, name: &'static str, text: &'static str) -> Self {
-        let span =
-            json!({"type": "string", "pattern": "^[0-9]{1,5}(ms|s|m|h|d)$", "description": "So long ago: 2h"});
+        let span = json!({"type": "string", "pattern": "^[0-9]{1,5}(ms|s|m|h|d)$", "description": "So long ago: 2h"});
         self.ask(name, text, json!({"anyOf": [{"type": "string", "format": "date-time"}, span]}))
     }
 

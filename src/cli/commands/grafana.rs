@@ -190,7 +190,13 @@ fn rows() -> Vec<Row> {
                     "Lines that are no events",
                     "timeseries",
                     "ops",
-                    one(format!("rate({}[$__rate_interval])", here("spoolhook_spool_rejected_lines_total"))),
+                    vec![(
+                        format!(
+                            "sum by (reason) (rate({}[$__rate_interval]))",
+                            here("spoolhook_spool_rejected_lines_total")
+                        ),
+                        "{{reason}}",
+                    )],
                 ),
             ],
         ),

@@ -107,7 +107,7 @@ impl Book {
 
     /// Makes a job, durably. `lsn`: the journal's last record when its list was made.
     pub fn create(&self, info: Info, snapshot: Snapshot, rate: Option<Rate>) -> Result<Created<'_>, ControlError> {
-        let running = lock(&self.inner).jobs.values().filter(|job| job.work.is_some()).count();
+        let running = self.running();
         if running >= RUNNING_MAX {
             let message = format!("{running} replays are under way; wait for one to end, or cancel one");
             return Err(ControlError::Conflict(message));
@@ -210,6 +210,11 @@ impl Book {
         let inner = lock(&self.inner);
         let job = inner.jobs.get(id).filter(|job| job.info.is_seen_by(caller)).ok_or_else(|| unknown(id))?;
         Ok(job.view(now))
+    }
+
+    /// How many are under way.
+    pub fn running(&self) -> usize {
+        lock(&self.inner).jobs.values().filter(|job| job.work.is_some()).count()
     }
 
     /// Jobs, newest first. Cursors are the id to go on below.

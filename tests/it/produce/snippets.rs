@@ -79,13 +79,13 @@ fn snippets(purpose: &str) -> Vec<(String, String)> {
     found
 }
 
-/// Whether there is such a program. The gate installs all of them but Go, which stays a courtesy.
+/// Whether there is such a program. The gate installs all of them.
 fn is_there(program: &str) -> bool {
     let probe: &[&str] = if program == "go" { &["version"] } else { &["-c", ""] };
     let probe = if program == "node" { &["-e", ""] } else { probe };
     let there = Command::new(program).args(probe).output().is_ok_and(|output| output.status.success());
     if !there {
-        let required = std::env::var("SPOOLHOOK_REQUIRE_PEERS").as_deref() == Ok("1") && program != "go";
+        let required = std::env::var("SPOOLHOOK_REQUIRE_PEERS").as_deref() == Ok("1");
         assert!(!required, "{program} is missing");
         println!("skipped: {program} is not there");
     }

@@ -6,10 +6,16 @@ mod subscriptions;
 use crate::admin::{Caller, ControlError};
 use crate::engine::desk::Standstill;
 use crate::engine::running::{Shared, lock};
+use crate::engine::watchdog::Who;
+use crate::ingest::SourceKind;
 use crate::metrics::{Kind, Page, log_messages};
+use crate::model::RejectionReason;
 
 /// States of the engine, as `status` names them.
 const STATES: [&str; 4] = ["running", "degraded", "stopped", "waiting"];
+
+/// Who finds out that durability is in doubt, beside the threads that beat.
+const BESIDES: [&str; 2] = ["worker", "start"];
 
 /// The page for this caller: who sees one tenant gets the series of its subscriptions only.
 pub fn render(shared: &Shared, caller: &Caller) -> Result<String, ControlError> {
@@ -54,15 +60,22 @@ fn spool(shared: &Shared, page: &mut Page) {
         (ledger.spool, ledger.extents.bytes())
     };
     let intake = lock(&shared.intake_status).clone();
+    let mut family = page.family("spoolhook_events_accepted_total", Kind::Counter, "Events taken in, by source.");
+    for source in SourceKind::ALL {
+        family.put_count(&[("source", source.as_str())], intake.tally.events(source));
+    }
+    let help = "Lines that are no events, by reason: they are in quarantine.";
+    let mut family = page.family("spoolhook_spool_rejected_lines_total", Kind::Counter, help);
+    for reason in RejectionReason::ALL {
+        family.put_count(&[("reason", reason.as_str())], intake.tally.rejected(reason));
+    }
     let mut count = |name, help, value| page.family(name, Kind::Counter, help).put_count(&[], value);
-    count("spoolhook_events_accepted_total", "Events taken in from the spool and the logs.", books.events);
-    count("spoolhook_events_unmatched_total", "Events that no subscription took.", books.unmatched);
     count(
-        "spoolhook_spool_rejected_lines_total",
-        "Lines that are no events: they are in quarantine.",
-        books.quarantined,
+        "spoolhook_events_unmatched_total",
+        "Events that no subscription took, kept across restarts.",
+        books.unmatched,
     );
-    count("spoolhook_spool_blank_lines_total", "Lines without content.", books.blank);
+    count("spoolhook_spool_blank_lines_total", "Lines without content, kept across restarts.", books.blank);
     let behind: u64 = intake.sources.iter().map(|source| source.bytes_behind).sum();
     let files: usize = intake.sources.iter().map(|source| source.files).sum();
     let last_read = intake.sources.iter().filter_map(|source| source.last_read).max();
@@ -84,11 +97,17 @@ fn engine(shared: &Shared, page: &mut Page) {
         .put_histogram(&[("op", "commit")], &totals.write);
     page.family("spoolhook_replay_deliveries_total", Kind::Counter, "Deliveries that somebody had sent again.")
         .put_count(&[], totals.replayed);
+    let help = "How often durability was in doubt and the line stopped, by who found out.";
+    let mut family = page.family("spoolhook_state_errors_total", Kind::Counter, help);
+    for op in Who::ALL.map(Who::name).into_iter().chain(BESIDES) {
+        family.put_count(&[("op", op)], totals.state_errors(op));
+    }
     let (workers, busy) = match shared.pool.get().and_then(std::sync::Weak::upgrade) {
         Some(pool) => pool.size(),
         None => (0, 0),
     };
     let mut gauge = |name, help, value| page.single(name, Kind::Gauge, help, value);
+    gauge("spoolhook_replays_running", "Replays of many deliveries that are under way.", shared.jobs.running() as f64);
     gauge("spoolhook_dispatch_workers", "Threads that send.", workers as f64);
     gauge("spoolhook_dispatch_workers_busy", "Of those, how many are at it.", busy as f64);
     let successful = f64::from(u8::from(!totals.reload_failed));
