@@ -111,6 +111,7 @@ fn moment(state: &StateReader, dir: &Path, spool: &Path, now: Timestamp) -> Resu
     for (name, _) in regular(files, dir)? {
         open.extend(held(files, dir, Path::new(&name))?);
     }
+    replays(files, dir, &mut parts, &mut open)?;
     let (lsn, mut needed): (u64, BTreeSet<_>) = {
         let ledger = state.ledger();
         (ledger.lsn, ledger.extents.segments_from(ledger.settled_below()))
@@ -128,6 +129,31 @@ fn moment(state: &StateReader, dir: &Path, spool: &Path, now: Timestamp) -> Resu
     Ok(Moment { plan: BackupPlan { at: now, record: lsn, waiting_files: found.waiting, files: parts }, open })
 }
 
+/// The files of replays. Of one that is under way what is kept of it and its marks are replaced now and then; its list never
+/// is, and goes once its end is written: it is looked for first, so that a plan without a list has the end.
+fn replays(
+    files: &dyn Files,
+    dir: &Path,
+    parts: &mut Vec<BackupFile>,
+    open: &mut Vec<(BackupFile, Box<dyn ReadFile>)>,
+) -> Result<(), BackupError> {
+    let within = Path::new("replays");
+    for (name, _) in regular(files, &dir.join(within))? {
+        let Some(id) = name.strip_suffix(".json") else { continue };
+        let [info, list, marks] = ["json", "list", "marks"].map(|part| within.join(format!("{id}.{part}")));
+        match stat_len(files, &dir.join(&list))? {
+            None => parts.extend(stat_len(files, &dir.join(&info))?.map(|len| part(dir, &info, len))),
+            Some(len) => {
+                parts.push(part(dir, &list, len));
+                for replaced in [info, marks] {
+                    open.extend(held(files, dir, &replaced)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn part(dir: &Path, within: &Path, bytes: u64) -> BackupFile {
     let name = Path::new("state").join(within).display().to_string();
     BackupFile { name, path: dir.join(within).display().to_string(), bytes, sha256: None }
@@ -142,6 +168,10 @@ fn regular(files: &dyn Files, dir: &Path) -> Result<Vec<(String, u64)>, BackupEr
     let kept = entries.into_iter().filter(|entry| entry.stat.kind == FileKind::Regular);
     let named = kept.filter_map(|entry| Some((entry.name.to_str()?.to_owned(), entry.stat.len)));
     Ok(named.filter(|(name, _)| !is_passing(name)).collect())
+}
+
+fn stat_len(files: &dyn Files, path: &Path) -> Result<Option<u64>, BackupError> {
+    unless_gone(path, files.stat(path).map(|stat| stat.len))
 }
 
 /// A file that may be replaced, open and with its length.

@@ -109,6 +109,10 @@ impl Parts {
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
         report(&opened.notices);
+        let job_files = JobFiles::new(files.clone(), &config.state.dir);
+        if opened.forgot_claims() {
+            replays::leave_doubtful(&job_files, &state.reader(), &wanted)?;
+        }
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
         // A connection is a file, and there may be some for each worker.
@@ -140,7 +144,6 @@ impl Parts {
         let ages = Arc::new(Mutex::new(SteadyTime::starting(now, now, clock.monotonic())));
         let door = front.door(&config, reader.files.clone(), clock.clone())?;
         let room = Room::new(reader.files.clone(), &config);
-        let job_files = JobFiles::new(reader.files.clone(), &config.state.dir);
         let jobs = replays::load(&job_files, &reader)?;
         let jobs = Book::new(job_files, jobs, reader.ledger().lsn);
         let shared = Arc::new(Shared {

@@ -1,5 +1,7 @@
 //! Backups, put back: what was sent after one may be sent again at least once, and is never sent again at most once.
 
+mod replays;
+
 use serde_json::json;
 
 use crate::usage::support::{Home, receiver, subscription, until};

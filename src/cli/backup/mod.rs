@@ -3,7 +3,7 @@
 //! ```text
 //!   spoolhook-backup.json      {"format":1,"version":...,"at":...,"record":...}
 //!   state/journal/...          the truth; the view is made again from it
-//!   state/checkpoint/...  state/*
+//!   state/checkpoint/...  state/replays/...  state/*
 //!   spool/claimed/...  spool/archive/...  spool/quarantine/...
 //!   SHA256SUMS                 as `sha256sum -c` reads it
 //! ```

@@ -46,7 +46,7 @@ pub struct Held<'a> {
 /// Opens what may be replaced, or removed, while the rest is copied.
 pub fn hold(plan: &BackupPlan) -> io::Result<Result<Held<'_>, Changed>> {
     let mut files = HashMap::new();
-    for file in plan.files.iter().filter(|file| file.sha256.is_some()) {
+    for file in plan.files.iter().filter(|file| file.sha256.is_some() || file.name.starts_with("state/replays/")) {
         let Some(mut open) = open(file)? else { return Ok(Err(Changed(file.name.clone()))) };
         if let Some(expected) = &file.sha256 {
             let mut content = Digesting { inner: (&open).take(file.bytes), hash: Sha256::new(), bytes: 0 };
@@ -109,16 +109,18 @@ mod tests {
     use super::*;
     use crate::cli::backup::check;
     use crate::engine::backup;
-    use crate::env::{OsFiles, replace};
+    use crate::env::{Files, OsFiles, replace};
     use crate::model::Timestamp;
     use crate::store::State;
 
     const NOON: Timestamp = Timestamp(1_773_309_600_000);
 
-    /// A state with tokens and webhooks, and its plan.
+    /// A state with tokens and a replay that is under way, and its plan.
     fn state(dir: &Path) -> (State, BackupPlan) {
-        std::fs::create_dir_all(dir.join("spool/archive")).unwrap();
-        for name in ["tokens.json", "webhooks.toml"] {
+        for made in ["replays", "spool/archive"] {
+            std::fs::create_dir_all(dir.join(made)).unwrap();
+        }
+        for name in ["tokens.json", "webhooks.toml", "replays/a.json", "replays/a.list", "replays/a.marks"] {
             replace(&OsFiles, &dir.join(name), b"{\"as\": \"planned\"}").unwrap();
         }
         let (state, _) = State::open(Arc::new(OsFiles), dir, NOON).unwrap();
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_replaced_since_the_plan_is_never_taken_for_the_one_in_it() {
-        for name in ["tokens.json", "webhooks.toml"] {
+        for name in ["tokens.json", "webhooks.toml", "replays/a.json", "replays/a.marks"] {
             // Longer, so long, and shorter; and twice, which may bring the inode back.
             for contents in
                 [&["{\"and\": \"now a longer one\"}"][..], &["{\"as\": \"changed\"}"], &["{}"], &["{}", "{ }"]]
@@ -159,11 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_while_the_rest_is_copied_is_in_as_it_was() {
+    fn what_is_replaced_or_removed_while_the_rest_is_copied_is_in_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let (_state, plan) = state(dir.path());
         let held = hold(&plan).unwrap().unwrap();
         replace(&OsFiles, &dir.path().join("tokens.json"), b"{\"quite\": \"another\"}").unwrap();
+        OsFiles.unlink(&dir.path().join("replays/a.list")).unwrap();
         let mut out = Vec::new();
         held.write(&mut out).unwrap().unwrap();
         assert!(check(&*out).unwrap().is_ok());

@@ -18,7 +18,7 @@ use crate::env::{Files as _, OsFiles};
 
 /// Plans that the engine overtakes before something else must be wrong.
 const TRIES: usize = 5;
-/// The same, of plans that are overtaken before a byte is copied.
+/// The same, of plans that are overtaken before a byte is copied. Marks of many replays are written every second.
 const PLANS: usize = 50;
 
 /// Write the state, and what of the spool is not settled, into one file
