@@ -58,9 +58,12 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn report(notices: &[String]) {
+fn report(notices: &[String], is_expected: bool) {
     for notice in notices {
-        tracing::error!("{notice}");
+        match is_expected {
+            true => tracing::warn!("{notice}"),
+            false => tracing::error!("{notice}"),
+        }
     }
 }
 
@@ -108,7 +111,7 @@ impl Parts {
         let wanted = targets(&config, &transport, &HashMap::new()).map_err(EngineError::Setup)?;
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
-        report(&opened.notices);
+        report(&opened.notices, opened.is_restored);
         let job_files = JobFiles::new(files.clone(), &config.state.dir);
         if opened.forgot_claims() {
             replays::leave_doubtful(&job_files, &state.reader(), &wanted)?;
@@ -123,7 +126,7 @@ impl Parts {
         let crew = CrewSize::of(config.delivery.workers as usize, processors);
         let booted = boot((state, &opened), settings, files, &wanted, crew, now)?;
         let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
-        report(&notices[opened.notices.len()..]);
+        report(&notices[opened.notices.len()..], false);
         // Before anything of the spool is removed: what became of a write that a crash cut off is told by its file.
         let written = |stem: &str| log.has_file(stem);
         let receipts = || Receipts::open(state.reader().files, &config.state.dir, &written, now);
