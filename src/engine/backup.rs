@@ -62,11 +62,14 @@ pub fn plan(state: &StateReader, dir: &Path, spool: &Path, now: Timestamp) -> Re
     moment(state, dir, spool, now)?.digested()
 }
 
+/// A file that may be replaced, open.
+type Open = (BackupFile, Box<dyn ReadFile>);
+
 /// A plan whose digests are still missing, and the open files that they are of. An open file stays the one it was, and what
 /// was in it stays in it.
 struct Moment {
     plan: BackupPlan,
-    open: Vec<(BackupFile, Box<dyn ReadFile>)>,
+    open: Vec<Open>,
 }
 
 impl Moment {
@@ -135,7 +138,7 @@ fn replays(
     files: &dyn Files,
     dir: &Path,
     parts: &mut Vec<BackupFile>,
-    open: &mut Vec<(BackupFile, Box<dyn ReadFile>)>,
+    open: &mut Vec<Open>,
 ) -> Result<(), BackupError> {
     let within = Path::new("replays");
     for (name, _) in regular(files, &dir.join(within))? {
@@ -175,7 +178,7 @@ fn stat_len(files: &dyn Files, path: &Path) -> Result<Option<u64>, BackupError> 
 }
 
 /// A file that may be replaced, open and with its length.
-fn held(files: &dyn Files, dir: &Path, within: &Path) -> Result<Option<(BackupFile, Box<dyn ReadFile>)>, BackupError> {
+fn held(files: &dyn Files, dir: &Path, within: &Path) -> Result<Option<Open>, BackupError> {
     let path = dir.join(within);
     let open = files.open(&path).and_then(|content| Ok((content.stat()?.len, content)));
     Ok(unless_gone(&path, open)?.map(|(len, content)| (part(dir, within, len), content)))
