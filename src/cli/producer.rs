@@ -39,6 +39,9 @@ fn fault(error: ProduceError) -> CliError {
             let fault = CliError::new(ExitKind::Io, message);
             fault.help("its disk is nearly full; free some space, or try again later: spoolhook status")
         }
+        error @ ProduceError::NotDurable { .. } => {
+            CliError::new(ExitKind::Io, error.to_string()).help("do not send it again: an engine reads it")
+        }
         other => CliError::new(ExitKind::BadData, other.to_string()),
     }
 }

@@ -37,6 +37,8 @@ enum Progress {
     Writing,
     /// The write failed in a way that may have left its file.
     Unsure,
+    /// Its file got its name, which may not be durable; it may have been read, and removed, since.
+    There,
     Done,
 }
 
@@ -55,6 +57,8 @@ pub enum Begin {
     Write(SegmentId),
     /// As `Write`, unless its file is in the spool: an earlier try may have put it there.
     WriteUnlessThere(SegmentId),
+    /// It was written under this token, and only its name is not known to be durable.
+    There(SegmentId),
     /// It was written under this token.
     Done(SegmentId),
     /// The key stands for another body.
@@ -209,6 +213,10 @@ impl Receipts {
                         known.progress = Progress::Writing;
                         Begin::WriteUnlessThere(known.token)
                     }
+                    Progress::There => {
+                        known.progress = Progress::Writing;
+                        Begin::There(known.token)
+                    }
                 });
             }
             _ => {}
@@ -238,8 +246,17 @@ impl Receipts {
 
     /// The write failed; its file may be there.
     pub fn unsure(&self, key: &Hash) {
+        self.set(key, Progress::Unsure);
+    }
+
+    /// The file was written, and its name could not be made durable.
+    pub fn there(&self, key: &Hash) {
+        self.set(key, Progress::There);
+    }
+
+    fn set(&self, key: &Hash, progress: Progress) {
         if let Some(receipt) = lock(&self.book).receipts.get_mut(key) {
-            receipt.progress = Progress::Unsure;
+            receipt.progress = progress;
         }
     }
 

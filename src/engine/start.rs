@@ -58,9 +58,12 @@ fn ingest_settings(config: &Config) -> IngestSettings {
     settings
 }
 
-fn report(notices: &[String]) {
+fn report(notices: &[String], is_expected: bool) {
     for notice in notices {
-        tracing::error!("{notice}");
+        match is_expected {
+            true => tracing::warn!("{notice}"),
+            false => tracing::error!("{notice}"),
+        }
     }
 }
 
@@ -108,7 +111,11 @@ impl Parts {
         let wanted = targets(&config, &transport, &HashMap::new()).map_err(EngineError::Setup)?;
 
         let (state, opened) = State::open(files.clone(), &config.state.dir, now)?;
-        report(&opened.notices);
+        report(&opened.notices, opened.is_restored);
+        let job_files = JobFiles::new(files.clone(), &config.state.dir);
+        if opened.forgot_claims() {
+            replays::leave_doubtful(&job_files, &state.reader(), &wanted)?;
+        }
         let settings = ingest_settings(&config);
         let watched = settings.watched_dirs();
         // A connection is a file, and there may be some for each worker.
@@ -119,7 +126,7 @@ impl Parts {
         let crew = CrewSize::of(config.delivery.workers as usize, processors);
         let booted = boot((state, &opened), settings, files, &wanted, crew, now)?;
         let Booted { mut state, ingest, log, scheduler, routing, notices, begins } = booted;
-        report(&notices[opened.notices.len()..]);
+        report(&notices[opened.notices.len()..], false);
         // Before anything of the spool is removed: what became of a write that a crash cut off is told by its file.
         let written = |stem: &str| log.has_file(stem);
         let receipts = || Receipts::open(state.reader().files, &config.state.dir, &written, now);
@@ -140,7 +147,6 @@ impl Parts {
         let ages = Arc::new(Mutex::new(SteadyTime::starting(now, now, clock.monotonic())));
         let door = front.door(&config, reader.files.clone(), clock.clone())?;
         let room = Room::new(reader.files.clone(), &config);
-        let job_files = JobFiles::new(reader.files.clone(), &config.state.dir);
         let jobs = replays::load(&job_files, &reader)?;
         let jobs = Book::new(job_files, jobs, reader.ledger().lsn);
         let shared = Arc::new(Shared {

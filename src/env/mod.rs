@@ -2,6 +2,8 @@
 //! calls the kernel by name. A simulation replaces both traits.
 
 mod clock;
+#[cfg(test)]
+pub mod faulty;
 mod files;
 mod process;
 mod replace;

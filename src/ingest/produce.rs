@@ -12,7 +12,7 @@ use super::layout::{Layout, ignore_missing};
 use super::names::spool_stem;
 use super::record::parse_line;
 
-/// Why nothing was written.
+/// Why an event does not count as written.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
     #[error("{reason}: {detail}", reason = .0.reason.as_str(), detail = .0.detail)]
@@ -26,6 +26,9 @@ pub enum ProduceError {
     /// The event does not count as accepted, though a part of it may be in the file; sending it again is right.
     #[error("cannot write {path}: {source}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
+    /// The file has its name and will be read, unless a power cut takes the name away. Sending it again may write it twice.
+    #[error("{path} is written, but its name may not survive a power cut: {source}", path = path.display())]
+    NotDurable { path: PathBuf, source: io::Error },
 }
 
 /// Producers that are asked to wait look again after this time.
@@ -109,22 +112,32 @@ impl Producer {
         }
         self.heed_backpressure()?;
         let (draft, path) = (self.layout.tmp.join(&file_name), self.layout.inbox.join(&file_name));
-        let write = || {
+        let write = || -> io::Result<()> {
             ignore_missing(self.files.unlink(&draft))?;
             let mut file = self.files.create_for_group(&draft)?;
             file.append(&bytes)?;
             if durable {
                 file.sync_data()?;
             }
-            self.files.rename_new(&draft, &path)?;
-            if durable { self.files.sync_dir(&self.layout.inbox) } else { Ok(()) }
+            self.files.rename_new(&draft, &path)
         };
         write().map_err(|source| {
             // Once renamed it is gone from there; before that nobody else wants it.
             let _ = self.files.unlink(&draft);
             ProduceError::Io { path: path.clone(), source }
         })?;
+        if durable {
+            let failed = |source| ProduceError::NotDurable { path: path.clone(), source };
+            self.files.sync_dir(&self.layout.inbox).map_err(failed)?;
+        }
         Ok(path)
+    }
+
+    /// Makes the names of finished files durable, in `in/` and where the engine has put them since.
+    pub fn sync_names(&self) -> Result<(), ProduceError> {
+        [&self.layout.inbox, &self.layout.claimed].into_iter().try_for_each(|dir| {
+            self.files.sync_dir(dir).map_err(|source| ProduceError::Io { path: dir.clone(), source })
+        })
     }
 
     /// `Backpressure` while the engine asks producers to wait.

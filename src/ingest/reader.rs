@@ -60,11 +60,16 @@ impl LogReader {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) => {}
         }
-        let mut dirs = self.layout.archive_days(self.files.as_ref())?;
-        dirs.insert(0, self.layout.claimed.clone());
-        for dir in dirs {
-            let mut segments = self.files.list(&dir)?.into_iter().filter_map(|entry| parse_segment_name(&entry.name));
-            if segments.any(|(_, origin)| origin == Origin::Spool { stem: stem.to_owned() }) {
+        let has = |dir: &Path| -> io::Result<bool> {
+            let mut segments = self.files.list(dir)?.into_iter().filter_map(|entry| parse_segment_name(&entry.name));
+            Ok(segments.any(|(_, origin)| origin == Origin::Spool { stem: stem.to_owned() }))
+        };
+        // In the order in which a file moves: one that goes on meanwhile is met later, in a directory of a new day too.
+        if has(&self.layout.claimed)? {
+            return Ok(true);
+        }
+        for day in self.layout.archive_days(self.files.as_ref())? {
+            if has(&day)? {
                 return Ok(true);
             }
         }

@@ -39,15 +39,15 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Vec<PartReport>, StateErr
         found.push(PartReport { part: part.to_owned(), is_well, detail });
     };
     let (journal, checkpoints) = (dir.join("journal"), dir.join("checkpoint"));
-    let view = match load(&SledTrees, files, &dir.join("view")) {
-        Ok(Loaded::Known(view)) => Some(view),
-        Ok(Loaded::Begun(_)) => {
-            say("view", false, "it is empty: the next start makes it from the journal".to_owned());
-            None
-        }
-        Err(error) => {
+    let place = dir.join("view");
+    // Opening makes what is missing, and this changes nothing.
+    let is_there = files.list(&place).is_ok_and(|entries| !entries.is_empty());
+    let (view, is_missing) = match is_there.then(|| load(&SledTrees, files, &place)) {
+        Some(Ok(Loaded::Known(view))) => (Some(view), false),
+        None | Some(Ok(Loaded::Begun(_))) => (None, true),
+        Some(Err(error)) => {
             say("view", false, format!("{error}: the next start puts it aside and makes it anew"));
-            None
+            (None, false)
         }
     };
     let seen = survey(files, &journal, 0)?;
@@ -71,6 +71,7 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Vec<PartReport>, StateErr
     }
     let named = checkpoint::list(files, &checkpoints)
         .map_err(|source| StateError::io("list the checkpoints in", &checkpoints, source))?;
+    let mut bases = vec![0];
     for (lsn, path) in named {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match checkpoint::read(files, lsn, &path)? {
@@ -78,8 +79,19 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Vec<PartReport>, StateErr
             Some(found) if !agree(found.born(), seen.born) => {
                 say(&name, false, "it belongs to another state than the journal".to_owned());
             }
-            Some(found) => say(&name, true, format!("{} rows, up to record {lsn}", found.pairs.len())),
+            Some(found) => {
+                bases.push(lsn);
+                say(&name, true, format!("{} rows, up to record {lsn}", found.pairs.len()));
+            }
         }
+    }
+    if is_missing {
+        let is_whole = bases.into_iter().any(|lsn| seen.reach(lsn) >= seen.seen);
+        let text = match is_whole {
+            true => "there is none, as after a restore: the next start makes it from checkpoint and journal",
+            false => "there is none, and what is whole of checkpoints and journal does not make all of it",
+        };
+        say("view", is_whole, text.to_owned());
     }
     if let Some(Base::View { view, ledger, rows_lsn, born }) = view {
         match view.check(&ledger) {

@@ -90,11 +90,16 @@ pub(super) fn open(
     opening.opened.fresh = end == 0 && known == 0 && fault.is_none() && !seen.is_tail_damaged && named.is_empty();
     opening.opened.forgot = lost > 0 || is_behind || seen.is_tail_damaged || end == 0 || opening.strangers;
     opening.tell_losses(&seen, &base, end, known);
-    if let Some(earlier) = owed {
+    if let Some(owed) = owed {
+        let is_well = !opening.opened.forgot && opening.opened.notices.is_empty() && fault.is_none();
+        opening.opened.is_restored = owed.is_restore && is_well;
         opening.opened.forgot = true;
-        opening
-            .say("a recovery that was begun before (by a start that was cut short, or by `audit`) goes on".to_owned());
-        earlier.lines().filter(|line| !line.is_empty()).for_each(|line| opening.say_once(line));
+        if !owed.is_restore {
+            opening.say(
+                "a recovery that was begun before (by a start that was cut short, or by `audit`) goes on".to_owned(),
+            );
+        }
+        owed.text.lines().filter(|line| !line.is_empty()).for_each(|line| opening.say_once(line));
     }
     if opening.opened.forgot && !opening.opened.fresh {
         let text = opening.opened.notices.join("\n");
@@ -293,6 +298,7 @@ impl Opening<'_> {
             Ok((view, ledger, dirty)) => match view.check(&ledger) {
                 Ok(()) => return Ok((view, ledger, dirty)),
                 Err(error) if !is_view => {
+                    self.opened.is_restored = false;
                     self.say(format!("the view does not fit the journal ({error}); `spoolhook audit` tells where"));
                     return Ok((view, ledger, dirty));
                 }
@@ -310,7 +316,7 @@ impl Opening<'_> {
         let (view, mut ledger, mut dirty) = self.build_from(base, None, end)?;
         follow_rows(&view, &mut ledger, &mut dirty)?;
         self.say(format!("the view's rows are ahead of the journal ({wrong}); the books follow the rows"));
-        self.opened.forgot = true;
+        (self.opened.forgot, self.opened.is_restored) = (true, false);
         Ok((view, ledger, dirty))
     }
 
@@ -343,7 +349,9 @@ impl Opening<'_> {
     /// ledger is emptied.
     fn new_view(&mut self, fault: Option<String>, from: Option<Checkpoint>) -> Result<(View, Ledger), StateError> {
         let view = if let Some(view) = self.begun.take() {
-            if !self.opened.fresh && (self.is_view_missing || from.is_some()) {
+            if self.opened.is_restored {
+                self.say("there is no view in a backup: it was made from what is".to_owned());
+            } else if !self.opened.fresh && (self.is_view_missing || from.is_some()) {
                 self.say("there was no view; it was made anew".to_owned());
             }
             view
@@ -356,6 +364,7 @@ impl Opening<'_> {
                 aside.display()
             ));
             self.opened.rebuilt = Some((aside, reason));
+            self.opened.is_restored = false;
             View::open(self.trees, self.fs, &self.places.view)?
         };
         view.clear()?;

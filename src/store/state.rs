@@ -67,6 +67,8 @@ pub struct Opened {
     pub fresh: bool,
     /// Records are lost, or may be.
     pub forgot: bool,
+    /// A backup was put back, and it is whole: `notices` tell what follows from that.
+    pub is_restored: bool,
     /// Where an unusable view was moved, and why.
     pub rebuilt: Option<(PathBuf, String)>,
     /// How many records are known to be lost.

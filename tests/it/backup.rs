@@ -1,5 +1,7 @@
 //! Backups, put back: what was sent after one may be sent again at least once, and is never sent again at most once.
 
+mod replays;
+
 use serde_json::json;
 
 use crate::usage::support::{Home, receiver, subscription, until};
@@ -69,7 +71,11 @@ fn an_older_state_put_back_repeats_nothing_at_most_once_and_loses_nothing() {
         let other = Home::new(&config);
         other.write(name, std::fs::read(home.path(name)).unwrap());
         other.run(&["restore", name]).expect(0);
+        let said = other.run(&["state", "verify"]).expect(0).out;
+        assert!(said.contains("as after a restore") && !other.path("state/view").exists(), "{said}");
         let mut engine = other.engine();
+        let log = engine.log();
+        assert!(log.contains("put back by `spoolhook restore`") && !log.contains("\"level\":\"error\""), "{log}");
         assert_eq!(other.books("held")["pending"], pending, "{name}");
         let before = came("held");
         other.run(&["subs", "resume", "held"]).expect(0);
@@ -80,6 +86,29 @@ fn an_older_state_put_back_repeats_nothing_at_most_once_and_loses_nothing() {
         assert_eq!((came("once"), came("later")), (30, 30), "{name}: sent twice");
         assert_eq!(engine.stop(), Some(0));
     }
+}
+
+#[test]
+fn damage_in_a_restored_state_is_told_as_damage() {
+    let target = receiver(&[200]);
+    let config = subscription("oms", target.addr(), "");
+    let home = Home::new(&config);
+    home.spool("a.ndjson", lines(0..10));
+    home.drain();
+    home.run(&["backup", "hooks.tar"]).expect(0);
+    let other = Home::new(&config);
+    other.write("hooks.tar", std::fs::read(home.path("hooks.tar")).unwrap());
+    other.run(&["restore", "hooks.tar"]).expect(0);
+    let checkpoints = std::fs::read_dir(other.path("state/checkpoint")).unwrap();
+    for checkpoint in checkpoints.map(|entry| entry.unwrap().path()) {
+        std::fs::write(checkpoint, "of something else").unwrap();
+    }
+    let said = other.run(&["state", "verify"]).expect(1).out;
+    assert!(said.contains("FAIL"), "{said}");
+    let mut engine = other.engine();
+    let log = engine.log();
+    assert!(log.contains("\"level\":\"error\"") && log.contains("is damaged"), "{log}");
+    assert_eq!(engine.stop(), Some(0));
 }
 
 #[test]
@@ -119,7 +148,14 @@ fn a_state_is_verified_and_goes_through_text_and_back() {
     std::fs::write(&journal, bytes).unwrap();
     std::fs::remove_dir_all(home.path("state")).unwrap();
     std::fs::rename(home.path("former"), home.path("state")).unwrap();
-    assert!(home.run(&["state", "verify"]).expect(1).out.contains("FAIL"));
+    let is_bad = |said: &str, part: &str| said.lines().any(|line| line.starts_with("FAIL") && line.contains(part));
+    let said = home.run(&["state", "verify"]).expect(1).out;
+    assert!(is_bad(&said, "journal") && !is_bad(&said, "view"), "{said}");
+    // With the journal damaged, a view that is gone cannot be made again from it.
+    std::fs::remove_dir_all(home.path("state/view")).unwrap();
+    std::fs::remove_dir_all(home.path("state/checkpoint")).unwrap();
+    let said = home.run(&["state", "verify"]).expect(1).out;
+    assert!(is_bad(&said, "journal") && is_bad(&said, "view"), "{said}");
 }
 
 #[test]

@@ -26,4 +26,8 @@ pub struct BackupFile {
     pub path: String,
     /// So many of its bytes belong to the moment.
     pub bytes: u64,
+    /// Of these bytes, in hex, where the file may be replaced by another of its name. If it differs, the moment is over: another
+    /// plan is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }

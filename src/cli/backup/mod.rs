@@ -3,7 +3,7 @@
 //! ```text
 //!   spoolhook-backup.json      {"format":1,"version":...,"at":...,"record":...}
 //!   state/journal/...          the truth; the view is made again from it
-//!   state/checkpoint/...  state/*.json
+//!   state/checkpoint/...  state/replays/...  state/*
 //!   spool/claimed/...  spool/archive/...  spool/quarantine/...
 //!   SHA256SUMS                 as `sha256sum -c` reads it
 //! ```
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use place::{is_in_use, make_durable, place};
 pub use read::{Checked, check};
-pub use write::{Changed, write};
+pub use write::{Changed, Held, hold};
 
 /// The first entry.
 const HEAD: &str = "spoolhook-backup.json";

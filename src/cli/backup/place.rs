@@ -46,7 +46,7 @@ pub fn place(
          once, and unknown at most once",
         checked.head.at
     );
-    store::owe_answer(&files, state, &notice)?;
+    store::owe_restore(&files, state, &notice)?;
     placed.aside = put_aside(&files, state, now)?;
     let mut dirs = std::collections::BTreeSet::new();
     let mut archive = tar::Archive::new(archive);

@@ -96,16 +96,21 @@ fn is_plain(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::admin::api::{BackupFile, BackupPlan};
-    use crate::cli::backup::write;
+    use crate::cli::backup::hold;
     use crate::model::Timestamp;
 
     fn archive(dir: &Path) -> Vec<u8> {
         let path = dir.join("a.journal");
         std::fs::write(&path, "whole, and what came later").unwrap();
-        let file = BackupFile { name: "state/journal/a.journal".into(), path: path.display().to_string(), bytes: 5 };
+        let file = BackupFile {
+            name: "state/journal/a.journal".into(),
+            path: path.display().to_string(),
+            bytes: 5,
+            sha256: None,
+        };
         let plan = BackupPlan { at: Timestamp(1_773_309_600_000), record: 7, waiting_files: 0, files: vec![file] };
         let mut out = Vec::new();
-        write(&mut out, &plan, |_| ()).unwrap().unwrap();
+        hold(&plan).unwrap().unwrap().write(&mut out).unwrap().unwrap();
         out
     }
 

@@ -18,6 +18,8 @@ use crate::env::{Files as _, OsFiles};
 
 /// Plans that the engine overtakes before something else must be wrong.
 const TRIES: usize = 5;
+/// The same, of plans that are overtaken before a byte is copied. Marks of many replays are written every second.
+const PLANS: usize = 50;
 
 /// Write the state, and what of the spool is not settled, into one file
 #[derive(Debug, clap::Args)]
@@ -40,24 +42,38 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         return Err(CliError::new(ExitKind::Io, format!("{} is there already", args.file.display()))
             .help("a backup never overwrites anything: give another name, or remove that file"));
     }
-    for _ in 0..TRIES {
+    let (mut plans, mut tries) = (0, 0);
+    loop {
         let (plan, _lock) = plan(context)?;
-        let written = match is_stdout {
-            true => backup::write(io::BufWriter::new(io::stdout().lock()), &plan, |_| ()).map_err(CliError::from)?,
-            false => to_file(&args.file, &plan)?,
+        let changed = match backup::hold(&plan)? {
+            Ok(held) => {
+                let written = match is_stdout {
+                    true => held.write(io::BufWriter::new(io::stdout().lock()))?,
+                    false => to_file(&args.file, held)?,
+                };
+                match written {
+                    Ok(()) => return tell(context, &plan, &args.file),
+                    // Half of it is with the reader already.
+                    Err(changed) if is_stdout => return Err(overtaken(&changed)),
+                    Err(changed) => {
+                        tries += 1;
+                        changed
+                    }
+                }
+            }
+            Err(changed) => {
+                plans += 1;
+                changed
+            }
         };
-        match written {
-            Ok(()) => return tell(context, &plan, &args.file),
-            // Half of it is with the reader already.
-            Err(changed) if is_stdout => return Err(overtaken(&changed.0)),
-            Err(_) => {}
+        if plans == PLANS || tries == TRIES {
+            return Err(overtaken(&changed));
         }
     }
-    Err(overtaken("a file"))
 }
 
-fn overtaken(what: &str) -> CliError {
-    CliError::new(ExitKind::Io, format!("{what} was removed by retention while it was copied"))
+fn overtaken(changed: &backup::Changed) -> CliError {
+    CliError::new(ExitKind::Io, format!("{} was replaced or removed while it was copied", changed.0))
         .help("what was written is not whole; run it again")
 }
 
@@ -76,7 +92,7 @@ fn plan(context: &mut Context) -> Result<(BackupPlan, Option<offline::Opened>), 
 }
 
 /// Writes beside the target, reads it back, and gives it its name.
-fn to_file(target: &Path, plan: &BackupPlan) -> Result<Result<(), backup::Changed>, CliError> {
+fn to_file(target: &Path, held: backup::Held<'_>) -> Result<Result<(), backup::Changed>, CliError> {
     let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let draft = target.with_file_name(name);
@@ -84,7 +100,7 @@ fn to_file(target: &Path, plan: &BackupPlan) -> Result<Result<(), backup::Change
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft);
     let mut out = io::BufWriter::with_capacity(1 << 20, file.map_err(failed("write"))?);
     let remove = || drop(OsFiles.unlink(&draft));
-    let written = backup::write(&mut out, plan, |_| ()).and_then(|written| {
+    let written = held.write(&mut out).and_then(|written| {
         out.flush()?;
         Ok(written)
     });

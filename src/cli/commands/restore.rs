@@ -79,8 +79,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         context.out.say(&format!("the former state is in {}; remove it when nobody needs it", aside.display()));
     }
     context.out.say(
-        "start the engine: what was delivered since the backup is sent again at least once; at-most-once deliveries whose \
-         fate is not known become unknown and are not sent",
+        "start the engine: it makes the view from this and says so; what was delivered since the backup is sent again at \
+         least once; at-most-once deliveries whose fate is not known become unknown and are not sent",
     );
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! Events that come in over HTTP: judged line by line, then written as one finished file into the spool, as every other
 //! producer would. Nothing else is known of them before the engine reads that file.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::internal;
+use super::once::{Next, Once};
 use crate::admin::api::{Accepted, AcceptedEvent, LineFault};
 use crate::admin::{AcceptRequest, Caller, ControlError, Problem, ProblemKind};
-use crate::engine::receipts::{Begin, Hash, Receipts, hash, stem};
+use crate::engine::receipts::{Receipts, hash, stem};
 use crate::engine::running::Shared;
 use crate::ingest::{ProduceError, Producer, amend, reserve_of};
 use crate::model::{RejectionReason, SegmentId};
@@ -47,52 +47,26 @@ pub fn accept(
     let tenant = caller.tenant.as_deref().unwrap_or_default();
     let key = hash(&[tenant.as_bytes(), key.as_bytes()]);
     let body = hash(&[&[u8::from(request.is_lines)], &request.body]);
-    let begun = receipts.begin(key, body, fresh, shared.clock.now());
-    match begun.map_err(|source| refusal(ProduceError::Io { path: PathBuf::from("receipts"), source }))? {
-        Begin::Write(_) => finish(shared, receipts, &key, fresh, batch),
-        Begin::WriteUnlessThere(token) => {
-            let is_there =
-                shared.log.has_file(&stem(token)).inspect_err(|_| receipts.unsure(&key)).map_err(internal)?;
-            let batch = judge(shared, caller, request, token)?;
-            if is_there {
-                receipts.done(&key, shared.clock.now()).map_err(internal)?;
-                return Ok(answer(batch));
-            }
-            finish(shared, receipts, &key, token, batch)
+    let producer = producer(shared);
+    let once = Once { receipts, log: &shared.log, producer: &producer, now: shared.clock.now() };
+    match once.begin(key, body, fresh).map_err(refusal)? {
+        Next::Write(token) => {
+            let batch = match token == fresh {
+                true => batch,
+                false => judge(shared, caller, request, token).inspect_err(|_| receipts.unsure(&key))?,
+            };
+            once.end(&key, write(shared, token, &batch)).map_err(refusal)?;
+            Ok(answer(batch))
         }
-        Begin::Done(token) => judge(shared, caller, request, token).map(answer),
-        Begin::Differs => {
+        Next::Done(token) => judge(shared, caller, request, token).map(answer),
+        Next::Differs => {
             let detail =
                 "this Idempotency-Key was used for another body within 24 hours; use a new key for a new request";
             Err(told(ProblemKind::Validation, detail))
         }
-        Begin::Busy => {
+        Next::Busy => {
             let detail = "a request with this Idempotency-Key is being carried out; repeat it in a moment";
             Err(ControlError::Conflict(detail.to_owned()))
-        }
-    }
-}
-
-/// Writes a batch that has a receipt, and puts down how that went.
-fn finish(
-    shared: &Shared,
-    receipts: &Receipts,
-    key: &Hash,
-    token: SegmentId,
-    batch: Batch,
-) -> Result<Accepted, ControlError> {
-    match write(shared, token, &batch) {
-        Ok(()) => {
-            receipts.done(key, shared.clock.now()).map_err(internal)?;
-            Ok(answer(batch))
-        }
-        Err(error @ ProduceError::Io { .. }) => {
-            receipts.unsure(key);
-            Err(refusal(error))
-        }
-        Err(error) => {
-            receipts.void(key, shared.clock.now());
-            Err(refusal(error))
         }
     }
 }
@@ -180,12 +154,17 @@ fn refuse(faults: &[LineFault]) -> ControlError {
     ControlError::Told(Box::new(Problem::new(ProblemKind::Validation, detail).with("errors", shown.into())))
 }
 
+fn producer(shared: &Shared) -> Producer {
+    let config = shared.config();
+    let max_line = usize::try_from(config.spool.max_line).unwrap_or(usize::MAX);
+    Producer::new(Arc::clone(&shared.state.files), &config.spool.dir, max_line)
+}
+
 /// Puts the lines into the spool as one file, durably.
 fn write(shared: &Shared, token: SegmentId, batch: &Batch) -> Result<(), ProduceError> {
     let config = shared.config();
-    let (files, spool) = (Arc::clone(&shared.state.files), &config.spool.dir);
-    let producer =
-        Producer::new(Arc::clone(&files), spool, usize::try_from(config.spool.max_line).unwrap_or(usize::MAX));
+    let (files, spool) = (&shared.state.files, &config.spool.dir);
+    let producer = producer(shared);
     producer.heed_backpressure()?;
     let bytes: u64 = batch.lines.iter().map(|line| line.len() as u64 + 1).sum();
     // The sign comes a moment after the reserve is touched.

@@ -7,6 +7,7 @@ mod deliveries;
 mod events;
 mod metrics;
 mod observer;
+mod once;
 mod poll;
 mod quarantine;
 mod reload;

@@ -27,6 +27,11 @@ pub enum JobFileError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("the replay job in {} does not read: {reason}. {advice}", path.display())]
     Damaged { path: PathBuf, reason: String, advice: &'static str },
+    #[error(
+        "{cause}; and it could not be taken back: the next start may begin this replay after all. Look at `spoolhook replay list` \
+         then, before you ask for it again"
+    )]
+    NotTakenBack { cause: Box<JobFileError> },
 }
 
 const GIVE_UP: &str = "Move the files of this name away to give the job up (its deliveries stay what they are), and replay again what it had not sent";
@@ -68,12 +73,26 @@ impl JobFiles {
         }
     }
 
-    /// Makes a job durable.
+    /// Makes a job durable. After an error there is none.
     pub fn create(&self, info: &Info, snapshot: &Snapshot) -> Result<(), JobFileError> {
         let create = |source| JobFileError::Io { action: "create", path: self.dir.clone(), source };
         self.files.create_dirs(&self.dir, 0o700).map_err(create)?;
-        self.put(&self.path(&info.id, "list"), &seal(snapshot))?;
-        self.put_info(info)
+        let made = self.put(&self.path(&info.id, "list"), &seal(snapshot)).and_then(|()| self.put_info(info));
+        made.map_err(|error| self.take_back(&info.id, error))
+    }
+
+    /// Its file may have got its name though `cause` says that the job was not made: no start may find it.
+    fn take_back(&self, id: &str, cause: JobFileError) -> JobFileError {
+        let gone = match self.files.unlink(&self.path(id, "json")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
+        if gone.and_then(|()| self.files.sync_dir(&self.dir)).is_err() {
+            // Its list stays: a job without one keeps an engine from starting.
+            return JobFileError::NotTakenBack { cause: Box::new(cause) };
+        }
+        self.drop_work(id);
+        cause
     }
 
     /// Writes what is kept of the job itself.
@@ -145,5 +164,59 @@ impl JobFiles {
         }
         let rate = info.rate.as_deref().and_then(crate::config::rate);
         Ok((Job::with_marks(info, snapshot, marks.marks, rate), marks.lsn, marks.followed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::api::{ReplayDirection, ReplayFilter};
+    use crate::env::faulty::Faulty;
+
+    fn info() -> Info {
+        Info {
+            id: "rpl_1".to_owned(),
+            tenant: None,
+            created_by: "root".to_owned(),
+            created_ms: 0,
+            filter: ReplayFilter::default(),
+            rate: None,
+            order: ReplayDirection::default(),
+            consent: false,
+            lsn: 1,
+            cancelled: false,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn a_job_that_was_refused_is_found_by_no_start() {
+        for fault in [("append", ".list"), ("append", ".json"), ("rename", ".json"), ("sync_dir", "/replays")] {
+            let dir = tempfile::tempdir().unwrap();
+            let (faulty, faults) = Faulty::new();
+            let jobs = JobFiles::new(faulty, dir.path());
+            std::fs::create_dir(dir.path().join("replays")).unwrap();
+            faults.set(Some(fault));
+            let error = jobs.create(&info(), &Snapshot::default()).unwrap_err();
+            // Only what was never taken back may come again, and the error says so.
+            assert_eq!(matches!(error, JobFileError::NotTakenBack { .. }), fault.0 == "sync_dir", "{fault:?}: {error}");
+            faults.set(None);
+            assert!(jobs.load().unwrap().is_empty(), "{fault:?}");
+            jobs.create(&info(), &Snapshot::default()).unwrap();
+            assert_eq!(jobs.load().unwrap().len(), 1, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_taken_back_at_all_keeps_no_engine_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let (faulty, faults) = Faulty::new();
+        let jobs = JobFiles::new(faulty, dir.path());
+        jobs.create(&info(), &Snapshot::default()).unwrap();
+        faults.set(Some(("unlink", "/replays/")));
+        let error = jobs.create(&info(), &Snapshot::default()).unwrap_err();
+        assert!(error.to_string().contains("spoolhook replay list"), "{error}");
+        faults.set(None);
+        assert_eq!(jobs.load().unwrap().len(), 1);
     }
 }

@@ -24,5 +24,5 @@ pub(super) use feeder::feed_jobs;
 pub(super) use files::JobFiles;
 pub(super) use job::Info;
 pub(super) use list::Entry;
-pub(super) use recover::{RecoverError, load};
+pub(super) use recover::{RecoverError, leave_doubtful, load};
 pub(super) use select::{Selection, Wanted, select};

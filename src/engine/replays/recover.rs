@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::files::{JobFileError, JobFiles};
+use super::files::{JobFileError, JobFiles, Marks};
 use super::job::{Job, Mark};
-use crate::model::{Seq, SubId};
+use crate::model::{Mode, Seq, SubId, Subscription};
 use crate::store::{DeliveryKey, JournalError, Record, StateReader};
 
 /// A job does not come back.
@@ -44,6 +45,36 @@ pub fn load(files: &JobFiles, state: &StateReader) -> Result<Vec<Job>, RecoverEr
         catch_up(job, later);
     }
     Ok(loaded.into_iter().map(|(job, ..)| job).collect())
+}
+
+/// The state may be older than what was sent: what jobs had yet to send at most once may have been sent, and is left alone
+/// from now on. Call it before the engine's answer to what was lost is durable; until then every start comes here again.
+pub fn leave_doubtful<T>(
+    files: &JobFiles,
+    state: &StateReader,
+    wanted: &[(Arc<Subscription>, Arc<T>)],
+) -> Result<(), RecoverError> {
+    let mut jobs = load(files, state)?;
+    let ledger = state.ledger();
+    let may_repeat = |sub: SubId| {
+        let lane = ledger.lanes.get(&sub);
+        let mut configured = wanted.iter().map(|(subscription, _)| subscription);
+        let configured =
+            configured.find(|each| lane.is_some_and(|lane| each.tenant() == lane.tenant && each.name == lane.name));
+        configured.is_some_and(|each| each.mode == Mode::AtLeastOnce)
+    };
+    for job in &mut jobs {
+        let Some(work) = &job.work else { continue };
+        let entries = work.snapshot.entries.iter().zip(&work.marks).enumerate();
+        let doubtful = entries.filter(|(_, (entry, mark))| **mark == Mark::Waiting && !may_repeat(entry.key.sub));
+        let doubtful: Vec<u32> = doubtful.map(|(at, _)| at as u32).collect();
+        doubtful.into_iter().for_each(|at| job.set(at, Mark::Skipped));
+        let followed = job.followed();
+        if let Some(work) = &job.work {
+            files.put_marks(&job.info.id, &Marks { lsn: ledger.lsn, marks: work.marks.clone(), followed })?;
+        }
+    }
+    Ok(())
 }
 
 fn key_of(record: &Record) -> Option<DeliveryKey> {
