@@ -30,6 +30,20 @@ pub struct Outlets<T> {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Writes the checkpoint of a clean stop. On a full disk there is none, and the next start reads more of the journal.
+pub fn conclude(state: &mut State) -> Result<(), Doubt> {
+    match state.checkpoint().map_err(Doubt::from) {
+        Err(doubt) if doubt.cause.passes() => {
+            tracing::warn!(
+                reason = doubt.reason,
+                "stopped without a checkpoint: the next start reads the journal instead"
+            );
+            Ok(())
+        }
+        done => done,
+    }
+}
+
 /// Takes what has gathered (waiting up to a second for a first entry), commits it and lets it loose. Returns `false` when
 /// it was told to stop.
 pub fn step<T>(state: &mut State, entries: &Receiver<Entry<T>>, outlets: &Outlets<T>) -> Result<bool, Doubt> {

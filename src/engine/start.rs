@@ -218,7 +218,7 @@ impl Parts {
                 while committer::step(&mut state, &entries, &outlets)? {
                     shared.pulses.beat(Who::Committer);
                 }
-                Ok(state.checkpoint()?)
+                committer::conclude(&mut state)
             }
         })?;
         let scheduler = guard.spawn(Who::Scheduler, {

@@ -83,6 +83,26 @@ fn what_is_delivered_makes_room_for_what_is_not() {
 }
 
 #[test]
+fn a_stop_without_room_for_a_checkpoint_is_a_stop() {
+    let sink = Sink::start(|_, _, _| 200);
+    let scenario = scenario(&sink, "reserve = \"0B\"");
+    let Some(disk) = Disk::mount(scenario.path("disk"), "size=16m") else { return skip(NEEDS_TMPFS) };
+    let mut engine = scenario.engine();
+    engine.ready();
+    let met = Arc::new(Met::default());
+    produce(&scenario.path("disk/spool"), "a", 50, 16, met).finish();
+    judge(&scenario, &sink, &names("a", 50));
+    let junk = disk.fill(0);
+    assert_eq!(engine.stop(), Some(0), "{}", scenario.log());
+    assert!(scenario.log().contains("stopped without a checkpoint"), "{}", scenario.log());
+    std::fs::remove_file(junk).unwrap();
+    let mut engine = scenario.engine();
+    engine.ready();
+    assert_eq!(judge(&scenario, &sink, &names("a", 50)), 0);
+    assert_eq!(engine.stop(), Some(0));
+}
+
+#[test]
 fn commits_that_find_no_room_stop_the_line_until_there_is() {
     let sink = Sink::start(|_, _, _| 200);
     let scenario = scenario(&sink, "reserve = \"0B\"");
