@@ -28,6 +28,7 @@ pub(super) const READABLE_BY_ALL: &str = "W002";
 pub(super) const NO_EFFECT: &str = "W003";
 pub(super) const BLOCKED: &str = "W004";
 pub(super) const OUT_OF_FORCE: &str = "W005";
+pub(super) const NOT_LOOKED_AT: &str = "W006";
 
 /// Every code with its meaning.
 const MEANINGS: &[(&str, &str)] = &[
@@ -68,6 +69,7 @@ const MEANINGS: &[(&str, &str)] = &[
         OUT_OF_FORCE,
         "A webhook made over the API is kept, and not in force: the configuration does not allow it, or a file took its name.",
     ),
+    (NOT_LOOKED_AT, "The webhooks made over the API could not be read by whoever runs this, and are not checked."),
 ];
 
 /// The meaning of `code` in one or two sentences; `None` for a code that does not exist.

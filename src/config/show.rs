@@ -35,7 +35,9 @@ pub fn shown_json(config: &Config) -> Json {
         for (name, value) in members {
             match (value, whole.get_mut(&name)) {
                 (Json::Array(mut items), known) => {
-                    items.iter_mut().for_each(|item| item["source"] = comment.clone().into());
+                    if let Some(source) = &comment {
+                        items.iter_mut().for_each(|item| item["source"] = source.as_str().into());
+                    }
                     match known {
                         Some(Json::Array(known)) => known.append(&mut items),
                         _ => drop(whole.insert(name, items.into())),

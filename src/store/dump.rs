@@ -86,7 +86,8 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Vec<PartReport>, StateErr
         }
     }
     if is_missing {
-        let is_whole = bases.into_iter().any(|lsn| seen.reach(lsn) >= seen.seen);
+        let is_end_gone = bases.iter().any(|lsn| *lsn > seen.seen);
+        let is_whole = !is_end_gone && bases.into_iter().any(|lsn| seen.reach(lsn) >= seen.seen);
         let text = match is_whole {
             true => "there is none, as after a restore: the next start makes it from checkpoint and journal",
             false => "there is none, and what is whole of checkpoints and journal does not make all of it",

@@ -38,7 +38,7 @@ pub use record::{
     Verdict,
 };
 pub use recount::{Recount, RowMark};
-pub use recovering::write_restored as owe_restore;
+pub use recovering::{rewrite as owe_answer, write_restored as owe_restore};
 pub use state::{Limits, Opened, RowNotice, State, StateError, StateReader};
 pub use tree::{Batch, Pair, Pairs, SledTrees, Tree, Trees, is_released};
 pub use view::{Ordered, View, ViewError};

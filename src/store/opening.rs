@@ -90,6 +90,7 @@ pub(super) fn open(
     opening.opened.fresh = end == 0 && known == 0 && fault.is_none() && !seen.is_tail_damaged && named.is_empty();
     opening.opened.forgot = lost > 0 || is_behind || seen.is_tail_damaged || end == 0 || opening.strangers;
     opening.tell_losses(&seen, &base, end, known);
+    let was_restored = owed.as_ref().is_some_and(|owed| owed.is_restore);
     if let Some(owed) = owed {
         let is_well = !opening.opened.forgot && opening.opened.notices.is_empty() && fault.is_none();
         opening.opened.is_restored = owed.is_restore && is_well;
@@ -103,7 +104,10 @@ pub(super) fn open(
     }
     if opening.opened.forgot && !opening.opened.fresh {
         let text = opening.opened.notices.join("\n");
-        recovering::write(fs, dir, &text).map_err(|source| StateError::io("write the notice in", dir, source))?;
+        // What is found in a restored state is no longer what was restored, for a start after this one, too.
+        let is_news = was_restored && !opening.opened.is_restored;
+        let write = if is_news { recovering::rewrite } else { recovering::write };
+        write(fs, dir, &text).map_err(|source| StateError::io("write the notice in", dir, source))?;
         marks.clear(fs).map_err(|source| StateError::io("remove the marks in", &places.marks, source))?;
         opening.put_checkpoints_aside(&named, end)?;
     }

@@ -48,7 +48,12 @@ pub(super) fn write(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()>
     files.sync_dir(dir)
 }
 
-/// Says durably that an older state is put into `dir`, whatever was owed for the one before.
+/// The same, whatever was said before.
+pub fn rewrite(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()> {
+    replace(files, &path(dir), text.as_bytes())
+}
+
+/// Says durably that an older state lies whole in `dir`, whatever was owed for the one before.
 pub fn write_restored(files: &dyn Files, dir: &Path, text: &str) -> io::Result<()> {
     replace(files, &path(dir), format!("{RESTORED}{text}").as_bytes())
 }

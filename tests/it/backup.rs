@@ -89,6 +89,28 @@ fn an_older_state_put_back_repeats_nothing_at_most_once_and_loses_nothing() {
 }
 
 #[test]
+fn a_restore_that_was_cut_short_is_told_as_one() {
+    let target = receiver(&[500]);
+    let config = subscription("oms", target.addr(), "");
+    let home = Home::new(&config);
+    let mut engine = home.engine();
+    home.spool("a.ndjson", lines(0..10));
+    until("all wait for a retry", || home.books("oms")["pending"] == 10);
+    home.run(&["backup", "hooks.tar"]).expect(0);
+    assert_eq!(engine.stop(), Some(0));
+    let other = Home::new(&config);
+    other.write("hooks.tar", std::fs::read(home.path("hooks.tar")).unwrap());
+    // Once the state is in its place, the spool's part finds no room.
+    other.write("spool/claimed", "in the way");
+    other.run(&["restore", "hooks.tar"]).expect(74);
+    std::fs::remove_file(other.path("spool/claimed")).unwrap();
+    let mut engine = other.engine();
+    let log = engine.log();
+    assert!(log.contains("\"level\":\"error\"") && log.contains("It was not put back as a whole"), "{log}");
+    assert_eq!(engine.stop(), Some(0));
+}
+
+#[test]
 fn damage_in_a_restored_state_is_told_as_damage() {
     let target = receiver(&[200]);
     let config = subscription("oms", target.addr(), "");

@@ -136,10 +136,8 @@ pub(super) fn table() -> Vec<Doc> {
             .answers(200, "It, cancelled", Json("ReplayJob"))
             .problem(409, "Nothing was left to send"),
         Doc::get("/v1/events", "Poll events in log order, without gaps")
-            .text(
-                "after",
-                "`next_cursor` of the page before; `latest` for now; nothing for the oldest event kept; `cursor` says the same",
-            )
+            .text("after", "`next_cursor` of the page before; `latest` for now; nothing for the oldest event kept")
+            .text("cursor", "The same as `after`")
             .ask("limit", "Events on a page", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}))
             .ask(
                 "wait",

@@ -33,6 +33,7 @@ pub struct ListParams {
     until: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
+    after: Option<String>,
 }
 
 impl ListParams {
@@ -50,7 +51,7 @@ impl ListParams {
             trigger: self.trigger.as_deref().map(trigger).transpose()?,
             since: instant("since", self.since, now)?,
             until: instant("until", self.until, now)?,
-            page: page_request(self.limit, self.cursor)?,
+            page: page_request(self.limit, self.cursor.or(self.after))?,
         })
     }
 }

@@ -18,8 +18,8 @@ use super::super::problem::{Problem, ProblemKind};
 use super::super::server::wait_for_stop;
 use super::{Shared, ask, with_next};
 
-/// Most requests that wait for news at a time; one more is 503.
-pub const WAITING_MAX: usize = 256;
+/// Most requests that wait for news at a time; one more is 503. Half of the connections there may be over TCP: others ask, too.
+pub const WAITING_MAX: usize = 128;
 
 /// Longest wait for news.
 const WAIT_MAX: Duration = Duration::from_secs(30);

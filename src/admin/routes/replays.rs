@@ -72,7 +72,16 @@ pub async fn cancel_delivery(
     if id.len() < SHORTEST_PREFIX {
         return Err(malformed(format!("\"{id}\" is too short; give at least {SHORTEST_PREFIX} characters of an id")));
     }
-    let answer = ask(&shared.control, move |control| control.cancel_delivery(&caller, &id)).await?;
+    let (answer, tenant) = ask(&shared.control, move |control| {
+        let answer = control.cancel_delivery(&caller, &id)?;
+        let tenant = control.delivery(&caller, &answer.id).ok().map(|found| found.delivery.tenant);
+        Ok((answer, tenant))
+    })
+    .await?;
     let changed = Changed::of(format!("delivery {}", answer.id)).after(json!({"status": "cancelled"}));
+    let changed = match tenant {
+        Some(tenant) => changed.tenant(tenant),
+        None => changed,
+    };
     Ok((Extension(changed), Json(answer)))
 }

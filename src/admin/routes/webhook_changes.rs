@@ -177,8 +177,9 @@ pub async fn rotate(
         let key = SubKey::parse(&key);
         let before = control.subscription(&caller, &key)?;
         let rotated = control.webhook_rotate(&caller, &key, &rotation)?;
-        Ok((before, rotated, control.subscription(&caller, &key)?))
+        // The new secret is told here only, so that nothing may fail behind it.
+        Ok((before, rotated, control.subscription(&caller, &key).ok()))
     })
     .await?;
-    Ok((Extension(Changed::webhook(Some(&before), Some(&after))), Json(rotated)))
+    Ok((Extension(Changed::webhook(Some(&before), after.as_ref())), Json(rotated)))
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::net::{TcpListener, UnixListener, UnixStream, unix};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Limits;
 use super::connection::Connection;
@@ -77,6 +77,7 @@ pub(in crate::admin) struct Acceptor {
     listener: TcpListener,
     limits: Limits,
     seats: Arc<Semaphore>,
+    guests: Vec<Weak<Watch>>,
     told_full: Told,
     told_error: Told,
 }
@@ -84,19 +85,31 @@ pub(in crate::admin) struct Acceptor {
 impl Acceptor {
     pub(in crate::admin) fn new(listener: TcpListener, limits: Limits) -> Self {
         let seats = Arc::new(Semaphore::new(limits.connections));
-        Self { listener, limits, seats, told_full: Told::default(), told_error: Told::default() }
+        Self { listener, limits, seats, guests: Vec::new(), told_full: Told::default(), told_error: Told::default() }
     }
 
-    /// A place for one more connection.
+    /// A place for one more connection. When all are taken, whoever has been silent for the longest time leaves.
     async fn seat(&mut self) -> OwnedSemaphorePermit {
         if let Ok(seat) = self.seats.clone().try_acquire_owned() {
             return seat;
         }
         if self.told_full.is_due(Instant::now()) {
             let connections = self.limits.connections;
-            tracing::warn!(connections, "no more connections over TCP are taken; further ones wait until one ends");
+            tracing::warn!(connections, "every connection over TCP is taken: silent ones end, and further ones wait");
         }
-        self.seats.clone().acquire_owned().await.expect("nobody closes it")
+        loop {
+            self.guests.retain(|guest| guest.strong_count() > 0);
+            let guests = self.guests.iter().filter_map(Weak::upgrade);
+            let silent = guests.filter_map(|guest| Some((guest.silent_since()?, guest)));
+            if let Some((_, guest)) = silent.min_by_key(|(since, _)| *since) {
+                guest.dismiss(Instant::now());
+            }
+            // Where nobody is silent, somebody may be soon.
+            let seat = timeout(self.limits.pause, self.seats.clone().acquire_owned());
+            if let Ok(seat) = seat.await {
+                return seat.expect("nobody closes it");
+            }
+        }
     }
 }
 
@@ -105,10 +118,11 @@ impl Listener for Acceptor {
     type Addr = Peer;
 
     async fn accept(&mut self) -> (Connection, Peer) {
-        let seat = self.seat().await;
         let Self { listener, limits, told_error, .. } = self;
         let (stream, address) = next(|context| listener.poll_accept(context), limits.pause, told_error).await;
-        let watch = Arc::new(Watch::new(*limits, Instant::now()));
+        let seat = self.seat().await;
+        let watch = Arc::new(Watch::new(self.limits, Instant::now()));
+        self.guests.push(Arc::downgrade(&watch));
         (Connection::new(stream, watch.clone(), seat), Peer { address, watch })
     }
 

@@ -48,6 +48,7 @@ impl Connection {
     fn written(&mut self, context: &mut Context<'_>, count: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if count.is_ready() {
             self.stuck = None;
+            self.watch.sent(Instant::now());
             return count;
         }
         let until = *self.stuck.get_or_insert_with(|| Instant::now() + self.watch.limits().write);

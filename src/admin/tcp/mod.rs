@@ -17,7 +17,8 @@ pub(super) use exchange::watched;
 /// What a connection over TCP may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; further ones wait in the kernel's queue.
+    /// Connections at a time. For a further one the longest silent one ends; where all are answered it waits, and those behind
+    /// it in the kernel's queue.
     pub connections: usize,
     /// From a request's first byte to the end of its head, and from the connection to the end of its first head.
     pub head: Duration,

@@ -85,26 +85,48 @@ fn assert_ends(stream: &mut TcpStream) {
     assert!(ended.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset) || ended.is_ok());
 }
 
+const FEW: usize = 4;
+
+fn few() -> Limits {
+    Limits { connections: FEW, ..endless() }
+}
+
 #[test]
-fn the_socket_answers_while_silent_guests_hold_every_seat() {
-    let bench = bench(endless());
-    let silent: Vec<_> = (0..300).map(|_| bench.connect()).collect();
+fn silent_guests_give_way_to_those_who_ask() {
+    let bench = bench(few());
+    let mut silent: Vec<_> = (0..3 * FEW).map(|_| bench.connect()).collect();
     assert!(bench.ask_over_unix(&last("/v1/status")).starts_with("HTTP/1.0 200"));
+    assert!(bench.ask(&last("/v1/status")).starts_with("HTTP/1.0 200"));
+    silent.iter_mut().take(2 * FEW).for_each(assert_ends);
+}
+
+#[test]
+fn whoever_is_answered_keeps_the_seat() {
+    let bench = bench(Limits { pause: SHORT, ..few() });
+    let listening = || {
+        let mut stream = BufReader::new(bench.connect());
+        stream.get_mut().write_all(last("/v1/stream").as_bytes()).unwrap();
+        assert!(stream.by_ref().lines().any(|line| line.unwrap().is_empty()));
+        stream
+    };
+    let mut listeners: Vec<_> = (0..FEW).map(|_| listening()).collect();
     let mut waiting = bench.connect();
     waiting.write_all(last("/livez").as_bytes()).unwrap();
-    waiting.set_read_timeout(Some(SHORT)).unwrap();
-    assert!(waiting.read(&mut [0]).is_err(), "there is a bound, and 300 are beyond it");
-    drop(silent);
+    waiting.set_read_timeout(Some(2 * SHORT)).unwrap();
+    assert!(waiting.read(&mut [0]).is_err(), "there is a bound");
+    assert!(bench.ask_over_unix(&last("/v1/status")).starts_with("HTTP/1.0 200"));
+    drop(listeners.pop());
+    // An end is noticed when something is to be said.
+    bench.live.announce(attempt_line(DeliveryStatus::Failed));
+    bench.live.announce(attempt_line(DeliveryStatus::Failed));
     waiting.set_read_timeout(Some(PATIENCE)).unwrap();
     assert!(exchange(waiting, "").ends_with("ok\n"), "who waited has a turn when a seat is free");
 }
 
 #[test]
 fn silent_guests_lose_their_seats() {
-    let bench = bench(Limits { head: SECOND, ..endless() });
-    let mut silent: Vec<_> = (0..300).map(|_| bench.connect()).collect();
-    assert!(bench.ask(&last("/v1/status")).starts_with("HTTP/1.0 200"));
-    silent.iter_mut().for_each(assert_ends);
+    let bench = bench(Limits { head: SHORT, ..few() });
+    (0..FEW).map(|_| bench.connect()).collect::<Vec<_>>().iter_mut().for_each(assert_ends);
 }
 
 #[test]

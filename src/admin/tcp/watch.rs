@@ -62,6 +62,35 @@ impl Watch {
     /// The answer is complete.
     pub(super) fn end(&self, now: Instant) {
         *self.phase() = Phase::Idle(now + self.limits.idle);
+        self.wake();
+    }
+
+    /// Some of an answer was taken. What was handed over may still be on its way when the answer is complete for us.
+    pub(super) fn sent(&self, now: Instant) {
+        if let Phase::Idle(until) = &mut *self.phase() {
+            *until = now + self.limits.idle;
+        }
+    }
+
+    /// Since when nothing is asked, or asked to its end; `None` while the other side waits for us.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        match *self.phase() {
+            Phase::Idle(until) => until.checked_sub(self.limits.idle),
+            Phase::Head { until, .. } => until.checked_sub(self.limits.head),
+            Phase::Answering => None,
+        }
+    }
+
+    /// Has the connection end, unless a request came meanwhile.
+    pub(super) fn dismiss(&self, now: Instant) {
+        match &mut *self.phase() {
+            Phase::Idle(until) | Phase::Head { until, .. } => *until = now,
+            Phase::Answering => return,
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(reader) = self.reader().take() {
             reader.wake();
         }
@@ -111,6 +140,32 @@ mod tests {
         assert_eq!(watch.due(), Some(begun + 100 * SECOND));
         watch.received(1, begun + 99 * SECOND);
         assert_eq!(watch.due(), Some(begun + 109 * SECOND));
+    }
+
+    #[test]
+    fn whoever_takes_an_answer_slowly_is_not_silent() {
+        let begun = Instant::now();
+        let watch = Watch::new(Limits::default(), begun);
+        watch.begin();
+        watch.sent(begun + SECOND);
+        assert_eq!(watch.due(), None);
+        watch.end(begun + 2 * SECOND);
+        watch.sent(begun + 50 * SECOND);
+        assert_eq!(watch.due(), Some(begun + 110 * SECOND));
+    }
+
+    #[test]
+    fn only_the_silent_are_dismissed() {
+        let begun = Instant::now();
+        let watch = Watch::new(Limits::default(), begun);
+        assert_eq!(watch.silent_since(), Some(begun));
+        watch.begin();
+        watch.dismiss(begun + SECOND);
+        assert_eq!((watch.silent_since(), watch.due()), (None, None));
+        watch.end(begun + 2 * SECOND);
+        assert_eq!(watch.silent_since(), Some(begun + 2 * SECOND));
+        watch.dismiss(begun + 3 * SECOND);
+        assert_eq!(watch.due(), Some(begun + 3 * SECOND));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub fn place(
          once, and unknown at most once",
         checked.head.at
     );
-    store::owe_restore(&files, state, &notice)?;
+    let begun = format!("{notice}. It was not put back as a whole: run `spoolhook restore` again");
+    store::owe_answer(&files, state, &begun)?;
     placed.aside = put_aside(&files, state, now)?;
     let mut dirs = std::collections::BTreeSet::new();
     let mut archive = tar::Archive::new(archive);
@@ -77,6 +78,7 @@ pub fn place(
         }
     }
     dirs.iter().try_for_each(|dir| files.sync_dir(dir))?;
+    store::owe_restore(&files, state, &notice)?;
     Ok(placed)
 }
 

@@ -14,7 +14,7 @@ use super::super::glue::offline;
 use super::super::human::{bytes, plural};
 use super::super::places;
 use crate::admin::api::BackupPlan;
-use crate::env::{Files as _, OsFiles};
+use crate::env::{Files as _, OsFiles, raise_open_files};
 
 /// Plans that the engine overtakes before something else must be wrong.
 const TRIES: usize = 5;
@@ -42,6 +42,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         return Err(CliError::new(ExitKind::Io, format!("{} is there already", args.file.display()))
             .help("a backup never overwrites anything: give another name, or remove that file"));
     }
+    // What may be replaced is open all at once: with few descriptors the error says so.
+    let _ = raise_open_files();
     let (mut plans, mut tries) = (0, 0);
     loop {
         let (plan, _lock) = plan(context)?;

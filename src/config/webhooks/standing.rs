@@ -23,8 +23,8 @@ pub fn beside(loaded: Loaded, now: Timestamp) -> Result<Loaded, Problems> {
         Ok(text) => Some(text),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
         Err(error) => {
-            let mut problem = warning(&path, "the webhooks made over the API cannot be read".to_owned());
-            problem.at.label = disk::say(&error);
+            let message = "the webhooks made over the API are not checked".to_owned();
+            let mut problem = Problem::new(codes::NOT_LOOKED_AT, whole_file(&path, disk::say(&error)), message);
             problem.help("the file is for the engine's user only: run this as that user");
             warnings.push(problem);
             None

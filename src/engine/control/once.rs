@@ -1,5 +1,6 @@
 //! A request with an `Idempotency-Key` is carried out once, whatever fails in between. What failed before its file had a name
-//! is written when the request is repeated; what failed after that never is.
+//! is written when the request is repeated; what failed after that is not, as long as the process runs or the file is kept: a
+//! file that is gone after a new start may have been read, or lost with its name.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,12 +1,14 @@
 //! Each kind of damage has one outcome.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::past::{AT_MOST_ONCE, LIMITS, Past, Stop, copy_dir, subscriptions};
 use super::trial::{Verdict, judge};
 use crate::engine::stepped::{START, Stepped};
 use crate::env::{Files, OsFiles};
+use crate::store::{State, owe_restore};
 
 fn files(root: &Path, room: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root.join("state").join(room)).unwrap();
@@ -145,4 +147,22 @@ fn what_belongs_to_another_state_is_noticed() {
     };
     assert_eq!(judge(&past, alone), Ok(Verdict::Mended), "the whole journal is still there");
     assert_eq!(judge(&past, |root| swap(root, &["journal"])), Ok(Verdict::Refused));
+}
+
+#[test]
+fn damage_in_a_restored_state_is_told_by_a_start_after_a_crash_too() {
+    let past = Past::make(Stop::Killed);
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(past.dir.path(), dir.path());
+    remove(dir.path(), "view");
+    let state = dir.path().join("state");
+    owe_restore(&OsFiles, &state, "the state was put back").unwrap();
+    change(files(dir.path(), "journal").last().unwrap(), |bytes| *bytes.last_mut().unwrap() ^= 0x10);
+    // The first is killed before its answer is durable, and has put aside what was damaged.
+    for _ in 0..2 {
+        let (_, opened) = State::open(Arc::new(OsFiles), &state, past.ended).unwrap();
+        let notices = opened.notices.join("\n");
+        assert!(!opened.is_restored && notices.contains("put back"), "{notices}");
+        assert!(notices.contains("the end of the journal is damaged") || notices.contains("are missing"), "{notices}");
+    }
 }

@@ -73,7 +73,7 @@ impl JobFiles {
         }
     }
 
-    /// Makes a job durable. After an error there is none.
+    /// Makes a job durable. After an error there is none, unless the error says otherwise.
     pub fn create(&self, info: &Info, snapshot: &Snapshot) -> Result<(), JobFileError> {
         let create = |source| JobFileError::Io { action: "create", path: self.dir.clone(), source };
         self.files.create_dirs(&self.dir, 0o700).map_err(create)?;

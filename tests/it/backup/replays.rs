@@ -7,7 +7,7 @@ use crate::usage::support::{Home, receiver, receiver_at, subscription, until};
 
 /// Deliveries of each replay, and its pace: a backup falls in the middle.
 const COUNT: u64 = 40;
-const RATE: &str = "20/s";
+const RATE: &str = "5/s";
 
 #[test]
 fn replays_under_way_go_on_where_a_backup_is_put_back_with_exact_counts() {
