@@ -16,7 +16,7 @@ use super::running::Shared;
 use crate::admin::api::{BackupFile, BackupPlan};
 use crate::env::{FileKind, Files, ReadFile};
 use crate::ingest::inventory;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, hex};
 use crate::store::{StateReader, ViewError};
 
 /// Why there is no plan.
@@ -100,7 +100,7 @@ fn digest(content: &dyn ReadFile, bytes: u64) -> io::Result<(u64, String)> {
             }
         }
     }
-    Ok((at, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((at, hex(&hash.finalize())))
 }
 
 fn moment(state: &StateReader, dir: &Path, spool: &Path, now: Timestamp) -> Result<Moment, BackupError> {

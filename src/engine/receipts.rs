@@ -10,7 +10,6 @@
 //! it by looking for the file, before retention can have removed it. A line that a crash cut off was not relied upon.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -21,7 +20,7 @@ use sha2::{Digest, Sha256};
 use super::running::lock;
 use crate::env::{self, AppendFile, Files};
 use crate::ingest::SourceKind;
-use crate::model::{SegmentId, Timestamp};
+use crate::model::{SegmentId, Timestamp, hex, unhex};
 
 /// How long a key stands for its request.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -92,24 +91,6 @@ pub fn hash(parts: &[&[u8]]) -> Hash {
         hash.update(part);
     }
     hash.finalize().into()
-}
-
-fn hex(hash: &Hash) -> String {
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Hash> {
-    let mut hash = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(hash)
 }
 
 fn sealed(words: String) -> String {

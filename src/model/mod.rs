@@ -5,6 +5,7 @@
 
 mod delivery;
 mod event;
+mod hex;
 mod position;
 mod secret;
 mod subscription;
@@ -13,6 +14,7 @@ mod when;
 
 pub use delivery::{Attempt, AttemptTrigger, DeliveryId, DeliveryStatus, Exchange, Outcome, SubId, delivery_id};
 pub use event::{Event, Operation, Rejection, RejectionReason, valid_event_type};
+pub use hex::{hex, unhex};
 pub use position::{Extent, Position, SegmentId, Seq};
 pub use secret::Secret;
 pub use subscription::{

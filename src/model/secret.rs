@@ -3,6 +3,8 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+
+use super::hex;
 use zeroize::Zeroizing;
 
 /// A secret text. It prints as `***`, cannot be serialised, and is wiped when dropped.
@@ -21,8 +23,7 @@ impl Secret {
 
     /// Four hex digits of SHA-256, so that both sides of a mismatch can compare keys without showing them.
     pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(self.0.as_bytes());
-        format!("{:02x}{:02x}", digest[0], digest[1])
+        hex(&Sha256::digest(self.0.as_bytes())[..2])
     }
 }
 

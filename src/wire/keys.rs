@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use crate::model::parse_span;
+
 /// One thing wrong with a dialect's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialectFault {
@@ -71,7 +73,7 @@ impl<'a, 'f> Keys<'a, 'f> {
     }
 
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.read(key, "a duration such as \"15s\"", |value| parse_duration(value.as_str()?))
+        self.read(key, "a duration such as \"15s\"", |value| parse_span(value.as_str()?).ok())
     }
 
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<&'a str>> {
@@ -156,21 +158,6 @@ fn describe(value: &Value) -> String {
     }
 }
 
-/// `250ms`, `15s`, `5m`, `2h`, `1d`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|char: char| !char.is_ascii_digit())?;
-    let count: u64 = text[..digits].parse().ok()?;
-    let unit_ms = match &text[digits..] {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    count.checked_mul(unit_ms).map(Duration::from_millis)
-}
-
 /// ``did you mean `tenant`?``, when a known name is near.
 pub(super) fn did_you_mean<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
     known
@@ -183,15 +170,6 @@ pub(super) fn did_you_mean<'n>(word: &str, known: impl Iterator<Item = &'n str>)
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
-        assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7200)));
-        for bad in ["", "5", "s", "1.5s", "5 s", "-1s", "99999999999999999999s"] {
-            assert_eq!(parse_duration(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn near_names_are_offered_and_far_ones_are_not() {

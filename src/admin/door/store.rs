@@ -14,7 +14,7 @@ use super::DoorError;
 use crate::admin::api::Token;
 use crate::admin::caller::Scope;
 use crate::env::{Files, replace};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, hex, unhex};
 
 /// A token as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,6 @@ impl Kept {
             fingerprint: hex(&self.sha256[30..]),
         }
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,17 +82,6 @@ fn parse(bytes: &[u8]) -> Result<Vec<Kept>, String> {
         Ok(Kept { id: row.id, name: row.name, scope: row.scope, tenant: row.tenant, created_at, sha256 })
     };
     document.tokens.into_iter().map(kept).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// Puts `tokens` in the place of what the file held, durably.

@@ -11,12 +11,12 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use super::DoorError;
-use super::store::{Kept, hex, load, save};
+use super::store::{Kept, load, save};
 use crate::admin::api::{NewToken, Page, Token};
 use crate::admin::caller::{Caller, Scope};
 use crate::admin::control::{ControlError, PageRequest};
 use crate::env::{Clock, Files};
-use crate::model::Secret;
+use crate::model::{Secret, hex};
 
 /// So that a token is known as one wherever it turns up.
 const PREFIX: &str = "sph_";

@@ -17,6 +17,7 @@ use super::super::poll::{POLL_LIMIT_MAX, PollRequest};
 use super::super::problem::{Problem, ProblemKind};
 use super::super::server::wait_for_stop;
 use super::{Shared, ask, with_next};
+use crate::model::parse_span;
 
 /// Most requests that wait for news at a time; one more is 503. Half of the connections there may be over TCP: others ask, too.
 pub const WAITING_MAX: usize = 128;
@@ -78,17 +79,9 @@ impl PollParams {
 
 /// `20s` or `500ms`.
 fn wait(text: &str) -> Result<Duration, Problem> {
-    let read = |digits: &str, unit: fn(u64) -> Duration| {
-        let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| is_plain).map(unit)
-    };
-    let found = match text.strip_suffix("ms") {
-        Some(digits) => read(digits, Duration::from_millis),
-        None => text.strip_suffix('s').and_then(|digits| read(digits, Duration::from_secs)),
-    };
-    let is_fit = |wait: &Duration| *wait <= WAIT_MAX;
-    found
-        .filter(is_fit)
+    parse_span(text)
+        .ok()
+        .filter(|wait| *wait <= WAIT_MAX)
         .ok_or_else(|| malformed(format!("wait={text} is not a time of at most 30s, such as 20s or 500ms")))
 }
 

@@ -88,6 +88,10 @@ impl Acceptor {
         Self { listener, limits, seats, guests: Vec::new(), told_full: Told::default(), told_error: Told::default() }
     }
 
+    fn forget_the_gone(&mut self) {
+        self.guests.retain(|guest| guest.strong_count() > 0);
+    }
+
     /// A place for one more connection. When all are taken, whoever has been silent for the longest time leaves.
     async fn seat(&mut self) -> OwnedSemaphorePermit {
         if let Ok(seat) = self.seats.clone().try_acquire_owned() {
@@ -98,7 +102,7 @@ impl Acceptor {
             tracing::warn!(connections, "every connection over TCP is taken: silent ones end, and further ones wait");
         }
         loop {
-            self.guests.retain(|guest| guest.strong_count() > 0);
+            self.forget_the_gone();
             let guests = self.guests.iter().filter_map(Weak::upgrade);
             let silent = guests.filter_map(|guest| Some((guest.silent_since()?, guest)));
             if let Some((_, guest)) = silent.min_by_key(|(since, _)| *since) {
@@ -122,6 +126,9 @@ impl Listener for Acceptor {
         let (stream, address) = next(|context| listener.poll_accept(context), limits.pause, told_error).await;
         let seat = self.seat().await;
         let watch = Arc::new(Watch::new(self.limits, Instant::now()));
+        if self.guests.len() >= 2 * self.limits.connections {
+            self.forget_the_gone();
+        }
         self.guests.push(Arc::downgrade(&watch));
         (Connection::new(stream, watch.clone(), seat), Peer { address, watch })
     }

@@ -36,7 +36,3 @@ pub struct Head {
     /// The last record of the journal in it.
     pub record: u64,
 }
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}

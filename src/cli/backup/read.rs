@@ -6,7 +6,8 @@ use std::path::{Component, Path};
 
 use sha2::{Digest, Sha256};
 
-use super::{FORMAT, HEAD, Head, SUMS, hex};
+use super::{FORMAT, HEAD, Head, SUMS};
+use crate::model::hex;
 
 /// An archive that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{FORMAT, HEAD, Head, SUMS, hex};
+use super::{FORMAT, HEAD, Head, SUMS};
 use crate::admin::api::{BackupFile, BackupPlan};
+use crate::model::hex;
 
 /// A file is not what the plan says any more: the engine has moved, removed or replaced it. Another plan is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]

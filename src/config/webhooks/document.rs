@@ -18,7 +18,7 @@ use super::super::settings::Config;
 use super::OVERLAP;
 use super::block::{Block, Members, quoted};
 use super::read::{Reading, read};
-use crate::model::{Filter, Secret, SourceKind, SourceRef, Subscription, Timestamp};
+use crate::model::{Filter, Secret, SourceKind, SourceRef, Subscription, Timestamp, hex};
 
 const HEAD: &str = "# Webhooks made over the API. The engine writes this file anew with every change; spoolhook subs and the API\n\
                     # are the way to change it. It holds secrets.\n";
@@ -122,7 +122,7 @@ impl Webhooks {
         use sha2::{Digest, Sha256};
         let written = self.get(tenant, name)?;
         let digest = Sha256::digest(written.block.expose().as_bytes());
-        Some(digest[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex(&digest[..8]))
     }
 
     /// When the older secrets of a webhook end.

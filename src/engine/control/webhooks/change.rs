@@ -10,7 +10,7 @@ use crate::admin::{Caller, ControlError, IfMatch, NewWebhook, SubKey, WebhookCha
 use crate::config::{self, Asker, RequestKey};
 use crate::engine::control::subscriptions::of;
 use crate::engine::running::{Shared, lock};
-use crate::model::{Secret, SubId};
+use crate::model::{Secret, SubId, hex};
 
 fn asker(caller: &Caller) -> Asker<'_> {
     Asker { tenant: caller.tenant.as_deref() }
@@ -118,7 +118,7 @@ fn digest(parts: &[&[u8]]) -> String {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// The number of a subscription that is in force.

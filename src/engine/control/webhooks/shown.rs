@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::admin::api::{OAuth2Shown, WebhookSettings};
 use crate::config::{Config, say_duration};
-use crate::model::{Secret, SourceKind, Subscription};
+use crate::model::{Secret, SourceKind, Subscription, hex};
 
 /// Everything that is set, without what is secret.
 pub fn settings(config: &Config, subscription: &Subscription) -> WebhookSettings {
@@ -39,6 +39,6 @@ pub fn version(config: &Config, subscription: &Subscription) -> String {
         let secrets: Vec<String> = subscription.secrets.iter().map(Secret::fingerprint).collect();
         let headers = subscription.headers.iter().map(|(_, value)| value.fingerprint()).collect::<Vec<_>>();
         let text = format!("{subscription:?}\n{}\n{secrets:?}{headers:?}", subscription.url);
-        Sha256::digest(text.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(text.as_bytes())[..8])
     })
 }
