@@ -216,7 +216,7 @@ fn what_a_package_needs_comes_out_of_the_program() {
     assert!(home.run(&["explain", "e001"]).expect(0).out.starts_with("E001: "));
     home.run(&["explain", "E999"]).expect(1);
     let mut engine = home.engine();
-    assert!(home.run(&["top"]).expect(0).out.contains("default/oms"));
+    until("the engine has started", || home.run(&["top"]).expect(0).out.contains("default/oms"));
     assert_eq!(engine.stop(), Some(0));
     home.run(&["top"]).expect(69);
 }
