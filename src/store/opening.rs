@@ -29,6 +29,9 @@ use super::{aside, recovering};
 use crate::env::Files;
 use crate::model::Timestamp;
 
+/// Changed rows that are read from the journal before they go to the view.
+const CHANGES_MAX: usize = 1_024;
+
 /// The parts of an open state.
 pub(super) struct Parts {
     pub journal: Journal,
@@ -332,21 +335,23 @@ impl Opening<'_> {
             Base::Nothing => self.new_view(fault, None)?,
         };
         let mut dirty = Dirty::default();
+        let mut changes = Vec::new();
         let mut failed = None;
         let mut replayed = 0;
         replay(self.fs, &self.places.journal, lsn, end, |lsn, record| {
             replayed += 1;
-            if let Some(change) = note(&mut ledger, &mut dirty, lsn, &record)
-                && failed.is_none()
-            {
-                failed = view.apply(&[change], lsn).err();
+            changes.extend(note(&mut ledger, &mut dirty, lsn, &record));
+            if changes.len() >= CHANGES_MAX {
+                failed = failed.take().or_else(|| view.apply(&changes, lsn).err());
+                changes.clear();
             }
         })?;
         self.opened.replayed = replayed;
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok((view, ledger, dirty)),
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        view.apply(&changes, ledger.lsn)?;
+        Ok((view, ledger, dirty))
     }
 
     /// An empty view, or what a checkpoint holds. A view that is there gets another name; one that never got as far as its

@@ -5,7 +5,7 @@
 //! a panic while opening is caught, a view that will not open is moved aside, and the ledger rows become durable only
 //! through our own fdatasync of its file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +53,9 @@ impl ViewError {
             )
     }
 }
+
+/// Changed rows that go in one batch: a few hundred keys, and some 100 KiB.
+const BATCH_ROWS: usize = 128;
 
 /// Rows that are kept in order: by what, which (event and replay), and what about.
 pub type Ordered = Vec<(OrderKey, (Seq, u32), DeliveryFacts)>;
@@ -180,30 +183,35 @@ impl View {
     }
 
     /// Applies the row changes of records up to `lsn`. They may run ahead of the ledger rows: replaying the journal over
-    /// them ends the same.
+    /// them ends the same. Many go in one batch: sled writes to its file with each.
     pub fn apply(&self, changes: &[RowChange], lsn: u64) -> Result<(), ViewError> {
         let mut batch = Batch::default();
         batch.insert(rows::REACH, rows::seal(&lsn));
-        for change in changes {
-            let key = match change {
-                RowChange::Put(key, _) | RowChange::Delete(key) => *key,
-            };
-            let row_key = rows::exception_key(key);
-            if let Some(old) = self.0.get(&row_key)? {
-                let old: ExceptionRow = rows::unseal(&old)?;
-                rows::index_keys(key, &old).into_iter().for_each(|index| batch.remove(index));
-            }
-            match change {
-                RowChange::Put(_, row) => {
-                    let [due, id, pin] = rows::index_keys(key, row);
-                    if row.status == ExceptionStatus::Parked {
-                        batch.insert(due, []);
-                    }
-                    batch.insert(id, rows::seal(&key));
-                    batch.insert(pin, []);
-                    batch.insert(row_key, rows::seal(&**row));
+        for changes in changes.chunks(BATCH_ROWS) {
+            // What the tree does not show yet.
+            let mut changed: HashMap<DeliveryKey, Option<&ExceptionRow>> = HashMap::new();
+            for change in changes {
+                let (key, row) = match change {
+                    RowChange::Put(key, row) => (*key, Some(&**row)),
+                    RowChange::Delete(key) => (*key, None),
+                };
+                let old = match changed.insert(key, row) {
+                    Some(old) => old.map(|old| rows::index_keys(key, old)),
+                    None => self.exception(key)?.map(|old| rows::index_keys(key, &old)),
+                };
+                old.into_iter().flatten().for_each(|index| batch.remove(index));
+                let row_key = rows::exception_key(key);
+                let Some(row) = row else {
+                    batch.remove(row_key);
+                    continue;
+                };
+                let [due, id, pin] = rows::index_keys(key, row);
+                if row.status == ExceptionStatus::Parked {
+                    batch.insert(due, []);
                 }
-                RowChange::Delete(_) => batch.remove(row_key),
+                batch.insert(id, rows::seal(&key));
+                batch.insert(pin, []);
+                batch.insert(row_key, rows::seal(row));
             }
             self.0.apply(std::mem::take(&mut batch))?;
         }
