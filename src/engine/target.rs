@@ -7,7 +7,7 @@ use crate::config::{Config, NetworkConfig, Proxy, SubscriptionKey, diff};
 use crate::dispatch::worker;
 use crate::env::Clock;
 use crate::http::{Endpoint, NetworkError, NetworkSettings, Origin, UreqTransport};
-use crate::model::{Secret, SourceKind, Subscription};
+use crate::model::{Secret, SourceKind, Subscription, Timestamp};
 use crate::wire::{Bound, RenderInput, Request};
 
 /// What workers use of a subscription.
@@ -25,6 +25,13 @@ impl worker::Target for Target {
 
     fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+}
+
+impl Target {
+    /// See [`Endpoint::certificate_until`].
+    pub fn certificate_until(&self) -> Option<Timestamp> {
+        self.endpoint.certificate_until()
     }
 }
 

@@ -14,7 +14,7 @@ use super::tls::TlsError;
 use super::waiting::await_any;
 use super::{Evidence, Transport};
 use crate::env::Clock;
-use crate::model::{Secret, Subscription};
+use crate::model::{Secret, Subscription, Timestamp};
 use crate::wire::Request;
 
 /// The `[network]` table, and the ports of our own listeners.
@@ -192,6 +192,11 @@ impl Endpoint {
     /// `host` or `host:port`: the part of the URL that is no secret.
     pub fn authority(&self) -> &str {
         self.target.authority()
+    }
+
+    /// Until when the certificate is valid that the endpoint showed last; `None` before, and without TLS.
+    pub fn certificate_until(&self) -> Option<Timestamp> {
+        self.target.certificate_until()
     }
 
     fn begin(&self, request: &Request, authorization: Option<&Secret>, timeout: Duration) -> Result<Posted, Evidence> {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::never;
@@ -19,12 +19,15 @@ use super::policy::Origin;
 use super::proxy::Proxy;
 use super::resolver::LookupError;
 use super::socket::Socket;
-use crate::model::Outcome;
+use super::tls::valid_until;
+use crate::model::{Outcome, Timestamp};
 
 /// TLS towards one host.
 pub(super) struct Security {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
+    /// Until when the certificate is valid that the host showed last.
+    pub(super) valid_until: Mutex<Option<Timestamp>>,
 }
 
 pub(super) struct Dialer {
@@ -42,6 +45,9 @@ impl Security {
         let mut session =
             ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(|error| tls_failure(&error))?;
         session.complete_io(&mut socket).map_err(|error| stream_failure(&error))?;
+        if let Some(until) = session.peer_certificates().and_then(|chain| valid_until(chain.first()?)) {
+            *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        }
         Ok(Stream::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 }
@@ -60,6 +66,11 @@ impl Dialer {
             Some(security) => security.wrap(socket)?,
         };
         Ok(Link::new(stream, remote))
+    }
+
+    /// Until when the certificate is valid that the host showed last.
+    pub(super) fn certificate_until(&self) -> Option<Timestamp> {
+        *self.security.as_ref()?.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `host:port` with brackets around an IPv6 address.

@@ -20,7 +20,7 @@ use super::Failure;
 use super::classify::{Stop, failure};
 use super::dial::Dialer;
 use super::link::Link;
-use crate::model::Outcome;
+use crate::model::{Outcome, Timestamp};
 
 /// Short, so that a connection the peer is about to close is rarely used.
 const IDLE_AGE: Duration = Duration::from_secs(4);
@@ -63,6 +63,11 @@ impl Pool {
     pub(super) fn is_ready(&self) -> bool {
         let kept = self.kept();
         kept.is_quick || !kept.idle.is_empty()
+    }
+
+    /// Until when the certificate is valid that the endpoint showed last.
+    pub(super) fn certificate_until(&self) -> Option<Timestamp> {
+        self.dialer.certificate_until()
     }
 
     fn dial(&self) -> Result<Box<Link>, Failure> {

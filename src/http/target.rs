@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -18,7 +18,7 @@ use super::network::Network;
 use super::policy::Origin;
 use super::pool::{Loan, Pool};
 use super::{Evidence, Failure, Response};
-use crate::model::Outcome;
+use crate::model::{Outcome, Timestamp};
 
 /// Read of a response body: the rest is left unread and the connection closed.
 const MAX_BODY: u64 = 16 * 1024;
@@ -75,7 +75,7 @@ impl Target {
         let port = url.port_or_known_default().filter(|port| *port != 0).ok_or(UrlError::PortZero)?;
         let security = match (https, name) {
             (false, _) => None,
-            (true, Some(name)) => Some(Security { config: Arc::clone(identity), name }),
+            (true, Some(name)) => Some(Security { config: Arc::clone(identity), name, valid_until: Mutex::default() }),
             (true, None) => return Err(UrlError::Unreadable),
         };
         let host_text = url.host_str().ok_or(UrlError::Unreadable)?;
@@ -92,6 +92,11 @@ impl Target {
     /// `host` or `host:port`, without path and query.
     pub(super) fn authority(&self) -> &str {
         &self.authority
+    }
+
+    /// Until when the certificate is valid that it showed last.
+    pub(super) fn certificate_until(&self) -> Option<Timestamp> {
+        self.pool.certificate_until()
     }
 
     /// Sends `headers` as spelled and in their order, between `Host` and `Content-Length`. Connection headers among them

@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
 use crate::env::{Files as _, OsFiles};
-use crate::model::Tls;
+use crate::model::{Timestamp, Tls};
 
 /// A TLS setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,12 @@ pub(super) fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>
         roots.add(certificate.clone()).map_err(bad)?;
     }
     Ok(found)
+}
+
+/// When a certificate ends (RFC 5280, 4.1.2.5).
+pub(super) fn valid_until(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    certificate.validity().not_after.timestamp().checked_mul(1000).map(Timestamp)
 }
 
 fn private_key(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {

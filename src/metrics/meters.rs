@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Histogram, Series};
-use crate::model::{Outcome, SubId, Timestamp};
+use crate::model::{AttemptTrigger, Outcome, SubId, Timestamp};
 
 const ATTEMPT_S: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0];
 const END_TO_END_S: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 36_000.0, 86_400.0];
@@ -51,8 +51,7 @@ pub struct Ended {
     pub outcome: Outcome,
     /// When the event was first seen.
     pub seen: Timestamp,
-    /// The first attempt of a delivery that waited in the log.
-    pub is_first: bool,
+    pub trigger: AttemptTrigger,
     /// Whether the delivery ended with it, and how.
     pub finish: Option<Finish>,
 }
@@ -94,8 +93,8 @@ pub struct Totals {
     pub queue_wait: Histogram,
     /// Commits of the state.
     pub write: Histogram,
-    /// Deliveries that somebody had sent again.
-    pub replayed: u64,
+    /// Attempts that somebody asked for.
+    replayed: [u64; Outcome::ALL.len()],
     /// The last reload was refused.
     pub reload_failed: bool,
     /// How often durability was in doubt, by who found out.
@@ -105,11 +104,22 @@ pub struct Totals {
 impl Default for Totals {
     fn default() -> Self {
         let (queue_wait, write) = (Histogram::new(WAIT_S), Histogram::new(WRITE_S));
-        Self { queue_wait, write, replayed: 0, reload_failed: false, state_errors: BTreeMap::new() }
+        Self {
+            queue_wait,
+            write,
+            replayed: [0; Outcome::ALL.len()],
+            reload_failed: false,
+            state_errors: BTreeMap::new(),
+        }
     }
 }
 
 impl Totals {
+    /// Attempts that somebody asked for and that ended like this.
+    pub fn replayed(&self, outcome: Outcome) -> u64 {
+        self.replayed[outcome as usize]
+    }
+
     /// Counts that the line stops because of what `who` found.
     pub fn state_error(&mut self, who: &'static str) {
         *self.state_errors.entry(who).or_default() += 1;
@@ -151,7 +161,10 @@ impl Counts {
         if ended.outcome == Outcome::Success {
             meters.end_to_end.observe(at.since(ended.seen).as_secs_f64());
         }
-        if ended.is_first {
+        if ended.trigger == AttemptTrigger::Manual {
+            self.totals.replayed[ended.outcome as usize] += 1;
+        }
+        if ended.trigger == AttemptTrigger::First {
             self.totals.queue_wait.observe(ended.started.since(ended.seen).as_secs_f64());
         }
         if let Some(finish) = ended.finish {
@@ -205,7 +218,7 @@ mod tests {
 
     fn ended(outcome: Outcome, finish: Option<Finish>) -> Ended {
         let started = NOON.plus(Duration::from_millis(20));
-        Ended { started, duration_ms: 30, outcome, seen: NOON, is_first: true, finish }
+        Ended { started, duration_ms: 30, outcome, seen: NOON, trigger: AttemptTrigger::First, finish }
     }
 
     #[test]

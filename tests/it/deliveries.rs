@@ -115,6 +115,8 @@ fn a_failed_delivery_is_replayed_under_its_id() {
     assert_eq!((&now["id"], &now["attempts"]), (&json!(id), &json!(2)));
     assert_eq!(mended.count(), 1);
     assert_eq!(bodies(&mended)[0]["type"], "a.b");
+    let page = crate::metrics::get(home.path("state/spoolhook.sock"), "/metrics");
+    assert!(page.contains("spoolhook_replay_deliveries_total{outcome=\"success\"} 1\n"), "{page}");
     let books = home.books("a");
     assert_eq!((&books["matched"], &books["delivered"], &books["failed"]), (&json!(1), &json!(1), &json!(0)));
     home.run(&["replay", "ffffffff"]).expect(1);

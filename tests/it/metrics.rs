@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use super::support::{HEAD, Scenario, Sink, wait_until};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The body of an answer of the socket.
-pub fn get(scenario: &Scenario, path: &str) -> String {
-    let mut stream = UnixStream::connect(scenario.path("state/spoolhook.sock")).unwrap();
+pub fn get(socket: impl AsRef<Path>, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\nHost: spoolhook\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -23,7 +24,7 @@ pub fn get(scenario: &Scenario, path: &str) -> String {
 }
 
 /// The value of a series.
-fn value(page: &str, series: &str) -> Option<f64> {
+pub fn value(page: &str, series: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -71,13 +72,14 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
     let [erp, moody, quiet] = [("erp", "default"), ("moody", "default"), ("quiet", "acme")]
         .map(|(name, tenant)| subscription(name, tenant, &url));
     let scenario = Scenario::new(&format!("{HEAD}{DIALECT}{erp}{moody}{quiet}"));
+    let socket = scenario.path("state/spoolhook.sock");
     let mut engine = scenario.engine();
     engine.ready();
 
     let mut before = String::new();
     let erp_ok = r#"spoolhook_delivery_attempts_total{tenant="default",subscription="erp",outcome="success"}"#;
     let is_there = wait_until(PATIENCE, || {
-        before = get(&scenario, "/metrics");
+        before = get(&socket, "/metrics");
         before.contains("{state=\"running\"} 1") && value(&before, erp_ok).is_some()
     });
     assert!(is_there, "every series is there from the start:\n{before}");
@@ -88,6 +90,8 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
         "spoolhook_events_accepted_total{source=\"api\"}",
         "spoolhook_spool_rejected_lines_total{reason=\"torn_tail\"}",
         "spoolhook_replays_running",
+        "spoolhook_replay_deliveries_total{outcome=\"success\"}",
+        "spoolhook_endpoint_certificate_not_after_timestamp_seconds{tenant=\"acme\",subscription=\"quiet\"}",
         "spoolhook_state_errors_total{op=\"committer\"}",
         "spoolhook_state_errors_total{op=\"start\"}",
     ];
@@ -99,7 +103,7 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
     std::fs::create_dir_all(scenario.path("spool/in")).unwrap();
     std::fs::write(scenario.path("spool/in/load.ndjson"), lines + "no event\n").unwrap();
     // While it is at it, too.
-    let during = get(&scenario, "/metrics");
+    let during = get(&socket, "/metrics");
     assert_eq!(sink.wait_for("/moody", EVENTS, PATIENCE), EVENTS);
     let mut page = String::new();
     let moody = |labels: &str| format!("{}{{tenant=\"default\",subscription=\"moody\"{labels}}}", "spoolhook_");
@@ -120,7 +124,7 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
     let mut differs = Vec::new();
     // A page is read while the last outcomes are counted.
     let settled = wait_until(PATIENCE, || {
-        page = get(&scenario, "/metrics");
+        page = get(&socket, "/metrics");
         let found = |name: &str, labels: &str| value(&page, &series(name, labels));
         differs = expected.iter().filter(|(name, labels, wanted)| found(name, labels) != Some(*wanted)).collect();
         differs.is_empty() && value(&page, erp_success) == Some(all)
@@ -136,11 +140,11 @@ fn the_page_is_clean_under_load_and_counts_what_happened() {
     // A subscription that is gone takes its series along; Carbon's counters outlive the engine.
     std::fs::write(scenario.path("config.toml"), format!("{HEAD}{DIALECT}{erp}")).unwrap();
     assert_eq!(scenario.run(&["reload"]).status.code(), Some(0));
-    assert!(!get(&scenario, "/metrics").contains("moody"));
+    assert!(!get(&socket, "/metrics").contains("moody"));
     engine.kill();
     let mut engine = scenario.engine();
     engine.ready();
-    let page = get(&scenario, "/metrics");
+    let page = get(&socket, "/metrics");
     assert_eq!(value(&page, erp_success), Some(all), "Carbon's counters outlive the engine");
     engine.kill();
 }

@@ -66,7 +66,7 @@ fn what_the_engine_answers_is_what_the_document_says() {
     engine.ready();
     std::fs::write(scenario.path("spool/in/a.ndjson"), "{\"type\":\"a.b\",\"id\":\"e1\",\"data\":{}}\nno event\n")
         .unwrap();
-    let json = |path: &str| serde_json::from_str::<Value>(&get(&scenario, path)).unwrap();
+    let json = |path: &str| serde_json::from_str::<Value>(&get(scenario.path("state/spoolhook.sock"), path)).unwrap();
     let failed = || json("/v1/deliveries?status=failed")["data"][0]["id"].as_str().map(str::to_owned);
     let mut id = None;
     assert!(wait_until(std::time::Duration::from_secs(30), || {

@@ -23,6 +23,7 @@ pub fn webhook(name: &str, state: &str) -> Webhook {
         state: state.into(),
         state_reason: (state != "active").then(|| "TLS: unknown authority \"Plant Root CA 2\"".into()),
         secret_fingerprint: Some("3f9a".into()),
+        certificate_not_after: Some(Timestamp(NOON.0 + 12 * 86_400_000)),
         counters: Counters {
             success_count: 88_211,
             error_count: 4,

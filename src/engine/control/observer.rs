@@ -9,7 +9,7 @@ use crate::admin::api::AttemptLine;
 use crate::engine::committer::Observer;
 use crate::engine::running::{Shared, lock};
 use crate::metrics::{Ended, Finish};
-use crate::model::{AttemptTrigger, DeliveryStatus, Outcome, Subscription};
+use crate::model::{DeliveryStatus, Outcome, Subscription, hex};
 use crate::store::{End, Record, Verdict};
 
 /// Looks at durable records. Counting takes one lock per commit; lines are built only when somebody reads them.
@@ -48,7 +48,7 @@ fn count(shared: &Shared, records: &[Record], took: Duration) {
                     duration_ms: attempt.duration_ms,
                     outcome: attempt.outcome,
                     seen: facts.seen,
-                    is_first: attempt.trigger == AttemptTrigger::First,
+                    trigger: attempt.trigger,
                     finish: match verdict {
                         Verdict::Delivered => Some(Finish::Delivered),
                         Verdict::Retry { .. } => None,
@@ -67,7 +67,6 @@ fn count(shared: &Shared, records: &[Record], took: Duration) {
                 counts.finished(key.sub, finish, 1, *at);
             }
             Record::Dropped { sub, count, at } => counts.finished(*sub, Finish::Dropped, *count, *at),
-            Record::Retriggered { .. } | Record::Replayed { .. } => counts.totals.replayed += 1,
             _ => {}
         }
     }
@@ -163,7 +162,7 @@ fn endpoint(url: &str, is_full: bool) -> String {
         return parsed.to_string();
     }
     let digest = Sha256::digest(&parsed[url::Position::BeforePath..]);
-    let digest: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&digest[..4]);
     let port = parsed.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}{port}#{digest}", parsed.host_str().unwrap_or_default())
 }

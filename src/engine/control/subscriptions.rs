@@ -7,12 +7,21 @@ use super::webhooks::settings;
 use super::{internal, unavailable};
 use crate::admin::api::{Counters, Webhook};
 use crate::admin::{Caller, ControlError, Scope, SubKey};
-use crate::config::Config;
+use crate::config::{Config, SubscriptionKey};
 use crate::dispatch::LaneStatus;
 use crate::engine::messages::{LaneCommand, Then};
 use crate::engine::running::{Shared, lock};
 use crate::model::{SourceKind, SubId, Subscription, Timestamp};
 use crate::store::{LaneState, Record};
+
+/// When the certificates end that endpoints have shown, by tenant and name.
+type Certificates = HashMap<SubscriptionKey, Timestamp>;
+
+fn certificates(shared: &Shared) -> Certificates {
+    let ready = lock(&shared.ready);
+    let dated = ready.iter().filter_map(|(subscription, target)| Some((subscription, target.certificate_until()?)));
+    dated.map(|(found, until)| ((found.tenant().to_owned(), found.name.clone()), until)).collect()
+}
 
 fn webhook(
     config: &Config,
@@ -20,6 +29,7 @@ fn webhook(
     subscription: &Subscription,
     lane: &LaneState,
     status: Option<&LaneStatus>,
+    certificates: &Certificates,
     now: Timestamp,
 ) -> Webhook {
     let counters = &lane.counters;
@@ -53,6 +63,9 @@ fn webhook(
         state: state.to_owned(),
         state_reason: reason,
         secret_fingerprint: subscription.secrets.first().map(crate::model::Secret::fingerprint),
+        certificate_not_after: certificates
+            .get(&(subscription.tenant().to_owned(), subscription.name.clone()))
+            .copied(),
         counters: Counters {
             success_count: counters.success_count,
             error_count: counters.error_count,
@@ -78,13 +91,14 @@ pub fn all(shared: &Shared, caller: &Caller) -> Result<Vec<Webhook>, ControlErro
         .collect();
     let configured = lock(&shared.routing).subscriptions.clone();
     let config = shared.config();
+    let certificates = certificates(shared);
     let ledger = shared.state.ledger();
     let mut webhooks: Vec<_> = configured
         .iter()
         .filter(|(_, subscription)| caller.sees(subscription.tenant()))
         .filter_map(|(sub, subscription)| {
             let lane = ledger.lanes.get(sub)?;
-            let mut webhook = webhook(&config, *sub, subscription, lane, lanes.get(sub), now);
+            let mut webhook = webhook(&config, *sub, subscription, lane, lanes.get(sub), &certificates, now);
             if caller.scope < Scope::Admin {
                 webhook.url = subscription.masked_url();
             }
@@ -132,9 +146,10 @@ pub fn of(shared: &Shared, sub: SubId) -> Result<Webhook, ControlError> {
     let status = status.iter().find(|lane| lane.sub == sub);
     let configured = lock(&shared.routing).subscriptions.clone();
     let config = shared.config();
+    let certificates = certificates(shared);
     let ledger = shared.state.ledger();
     let found = configured.get(&sub).zip(ledger.lanes.get(&sub));
-    let found = found.map(|(subscription, lane)| webhook(&config, sub, subscription, lane, status, now));
+    let found = found.map(|(subscription, lane)| webhook(&config, sub, subscription, lane, status, &certificates, now));
     found.ok_or_else(|| ControlError::NotFound(format!("no subscription {}", sub.0)))
 }
 

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::super::client::segment;
 use super::super::context::{Context, View};
 use super::super::error::CliError;
-use super::super::human::{ago, clean, count, stamp};
+use super::super::human::{ago, clean, count, long_span, stamp};
 use super::super::style::{paint, tone_of};
 use super::status::subscriptions;
 use crate::admin::api::{Webhook, WebhookAnswer, WebhookList};
@@ -104,6 +104,11 @@ fn show(hook: &Webhook, view: &View) -> String {
         format!("subscription  {}/{} (number {})\nstate         {state}{reason}\n", hook.tenant, hook.name, hook.id);
     let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<12}  {}\n", clean(value)));
     line("url", &hook.url);
+    if let Some(until) = hook.certificate_not_after {
+        let left = until.since(view.now);
+        let left = if left.is_zero() { "it has ended".to_owned() } else { format!("{} left", long_span(left)) };
+        line("certificate", &format!("until {}   {left}", stamp(&view.zone, until)));
+    }
     line("events", &hook.events.join(", "));
     if let Some(condition) = &hook.condition {
         line("where", condition);

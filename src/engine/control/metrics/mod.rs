@@ -9,7 +9,7 @@ use crate::engine::running::{Shared, lock};
 use crate::engine::watchdog::Who;
 use crate::ingest::SourceKind;
 use crate::metrics::{Kind, Page, log_messages};
-use crate::model::RejectionReason;
+use crate::model::{Outcome, RejectionReason};
 
 /// States of the engine, as `status` names them.
 const STATES: [&str; 4] = ["running", "degraded", "stopped", "waiting"];
@@ -38,10 +38,16 @@ pub fn at_a_standstill(standstill: &Standstill) -> String {
     page.into_text()
 }
 
+/// What the binary was built from, as far as whoever built it said so.
+const REVISION: &str = match option_env!("SPOOLHOOK_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
 fn begin(page: &mut Page, started_ms: i64, state: &str) {
     let version = env!("CARGO_PKG_VERSION");
     page.family("spoolhook_build_info", Kind::Gauge, "What runs; always 1.")
-        .put(&[("version", version), ("crypto", "ring")], 1.0);
+        .put(&[("version", version), ("revision", REVISION), ("crypto", "ring")], 1.0);
     let started_s = started_ms as f64 / 1000.0;
     page.single("spoolhook_start_time_seconds", Kind::Gauge, "When the engine started, since the epoch.", started_s);
     let mut family = page.family("spoolhook_engine_state", Kind::Gauge, "1 for the state that the engine is in.");
@@ -95,8 +101,11 @@ fn engine(shared: &Shared, page: &mut Page) {
         .put_histogram(&[], &totals.queue_wait);
     page.family("spoolhook_state_write_duration_seconds", Kind::Histogram, "How long a commit took, sync and all.")
         .put_histogram(&[("op", "commit")], &totals.write);
-    page.family("spoolhook_replay_deliveries_total", Kind::Counter, "Deliveries that somebody had sent again.")
-        .put_count(&[], totals.replayed);
+    let help = "Deliveries that somebody had sent again, by what came of that attempt.";
+    let mut family = page.family("spoolhook_replay_deliveries_total", Kind::Counter, help);
+    for outcome in Outcome::ALL {
+        family.put_count(&[("outcome", outcome.as_str())], totals.replayed(outcome));
+    }
     let help = "How often durability was in doubt and the line stopped, by who found out.";
     let mut family = page.family("spoolhook_state_errors_total", Kind::Counter, help);
     for op in Who::ALL.map(Who::name).into_iter().chain(BESIDES) {

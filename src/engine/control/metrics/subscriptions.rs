@@ -55,13 +55,18 @@ const COUNTERS: [(&str, &str, Say<u64>); 2] = [
     }),
 ];
 
-const INSTANTS: [(&str, &str, Say<Option<Timestamp>>); 2] = [
+const INSTANTS: [(&str, &str, Say<Option<Timestamp>>); 3] = [
     ("spoolhook_subscription_last_success_timestamp_seconds", "The last attempt that delivered; 0 before.", |row| {
         row.hook.counters.last_success_at
     }),
     ("spoolhook_subscription_last_error_timestamp_seconds", "The last attempt that did not; 0 before.", |row| {
         row.hook.counters.last_error_at
     }),
+    (
+        "spoolhook_endpoint_certificate_not_after_timestamp_seconds",
+        "When the TLS certificate ends that the endpoint showed last; 0 before, and without TLS.",
+        |row| row.hook.certificate_not_after,
+    ),
 ];
 
 pub fn render(shared: &Shared, caller: &Caller, page: &mut Page) -> Result<(), ControlError> {
