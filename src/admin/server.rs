@@ -65,9 +65,9 @@ pub fn start(listen: &Listen, control: Arc<dyn Control>, live: LiveHub, door: Ar
     };
     // Without TCP nobody comes to the second one.
     let reached_at = tcp_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let (over_unix, over_tcp) = routes::whole(control, live, door, reached_at, stopped.clone());
-    let over_tcp = tcp::watched(over_tcp).into_make_service_with_connect_info::<Peer>();
     let limits = listen.limits.within(open_files_limit());
+    let (over_unix, over_tcp) = routes::whole(control, live, door, reached_at, limits.connections, stopped.clone());
+    let over_tcp = tcp::watched(over_tcp).into_make_service_with_connect_info::<Peer>();
     let thread = thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {

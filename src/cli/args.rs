@@ -1,8 +1,9 @@
 //! What every command understands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use super::commands::Command;
 
@@ -24,6 +25,30 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the arguments; asking for help or the version is an error, too.
+    pub fn read(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut matches = Self::tree().try_get_matches_from(words)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Self::tree()))
+    }
+
+    /// Every command. One beneath another shows those of its examples that are about it.
+    pub fn tree() -> clap::Command {
+        Self::command().mut_subcommands(|group| {
+            let examples = group.get_before_help().map(ToString::to_string).unwrap_or_default();
+            let start = format!("  spoolhook {} ", group.get_name());
+            group.mut_subcommands(|command| {
+                let is_its = |line: &&str| {
+                    line.strip_prefix(&start).and_then(|rest| rest.split(' ').next()) == Some(command.get_name())
+                };
+                let its: Vec<&str> = examples.lines().filter(is_its).collect();
+                let text = format!("Examples:\n{}", its.join("\n"));
+                if its.is_empty() || command.get_before_help().is_some() { command } else { command.before_help(text) }
+            })
+        })
+    }
 }
 
 /// Flags that stand before or after any command.

@@ -32,15 +32,13 @@ mod tests;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::Cli;
 use context::Context;
 pub use error::{CliError, ExitKind};
 
 /// The whole program: reads the arguments, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(refusal) => {
             // Help and version go to stdout and are no fault; a closed pipe is none either.

@@ -52,20 +52,23 @@ pub(super) struct Shared {
     stream_seats: Arc<Semaphore>,
     door: Arc<Door>,
     poll_seats: Arc<Semaphore>,
+    polls_max: usize,
     traffic: Arc<Traffic>,
 }
 
 /// Every route, twice: as the unix socket serves it, where everybody is the same caller, and as TCP does at `tcp`, where a
-/// token says who asks.
+/// token says who asks. There may be so many `connections` over TCP.
 pub(super) fn whole(
     control: Arc<dyn Control>,
     live: LiveHub,
     door: Arc<Door>,
     tcp: SocketAddr,
+    connections: usize,
     stopped: watch::Receiver<bool>,
 ) -> (Router, Router) {
     let seats = Arc::new(Semaphore::new(stream::CLIENTS_MAX));
-    let poll_seats = Arc::new(Semaphore::new(poll::WAITING_MAX));
+    let polls_max = poll::waiting_max(connections);
+    let poll_seats = Arc::new(Semaphore::new(polls_max));
     let traffic = Arc::new(Traffic::default());
     let shared = Shared {
         control: control.clone(),
@@ -74,6 +77,7 @@ pub(super) fn whole(
         stream_seats: seats,
         door: door.clone(),
         poll_seats,
+        polls_max,
         traffic: traffic.clone(),
     };
     let (api, _) = table().into_parts();

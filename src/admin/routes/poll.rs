@@ -19,8 +19,13 @@ use super::super::server::wait_for_stop;
 use super::{Shared, ask, with_next};
 use crate::model::parse_span;
 
-/// Most requests that wait for news at a time; one more is 503. Half of the connections there may be over TCP: others ask, too.
-pub const WAITING_MAX: usize = 128;
+/// Most requests that wait for news at a time; one more is 503. Half of the `connections` that there may be over TCP: others
+/// ask, too.
+pub fn waiting_max(connections: usize) -> usize {
+    (connections / 2).clamp(1, WAITING_MAX)
+}
+
+const WAITING_MAX: usize = 128;
 
 /// Longest wait for news.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -116,7 +121,7 @@ async fn wait_for_news(
     let Ok(_seat) = shared.poll_seats.try_acquire() else {
         return Err(Problem::new(
             ProblemKind::Unavailable,
-            format!("{WAITING_MAX} requests are waiting for events already"),
+            format!("{} requests are waiting for events already", shared.polls_max),
         ));
     };
     let deadline = Instant::now() + patience;

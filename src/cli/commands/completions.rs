@@ -1,6 +1,5 @@
 //! `completions`: scripts for shells.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::super::args::Cli;
@@ -18,6 +17,6 @@ pub struct Args {
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "spoolhook", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::tree(), "spoolhook", &mut script);
     context.out.bytes(&script)
 }

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory;
-
 use super::super::args::Cli;
 use super::super::context::Context;
 use super::super::error::CliError;
@@ -35,7 +33,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
 
 /// Every page with its name, the main one first.
 pub fn pages() -> Vec<(String, Vec<u8>)> {
-    let mut command = Cli::command();
+    let mut command = Cli::tree();
     command.build();
     let mut pages = Vec::new();
     gather(&command, "spoolhook", &mut pages);
@@ -61,11 +59,11 @@ mod tests {
     #[test]
     fn every_command_has_a_page_a_help_and_completions() {
         let pages = pages();
-        let mut command = Cli::command();
+        let mut command = Cli::tree();
         command.build();
         let scripts = [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish].map(|shell| {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "spoolhook", &mut script);
+            clap_complete::generate(shell, &mut Cli::tree(), "spoolhook", &mut script);
             String::from_utf8(script).unwrap()
         });
         let mut stack: Vec<(String, clap::Command)> = vec![("spoolhook".to_owned(), command)];

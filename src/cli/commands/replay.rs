@@ -22,6 +22,7 @@ use crate::model::When;
   spoolhook replay --subscription oms --since 2h --dry-run
   spoolhook replay --subscription oms --since 2h --rate 20/s --yes --wait
   spoolhook replay list
+  spoolhook replay show rpl_01a0b1c2d3e4f5a6b7c8
   spoolhook replay cancel rpl_01a0b1c2d3e4f5a6b7c8"
 )]
 pub struct Args {

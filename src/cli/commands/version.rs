@@ -6,6 +6,9 @@ use crate::admin::api::Version;
 
 /// Print the version
 #[derive(Debug, clap::Args)]
+#[command(before_help = "Examples:
+  spoolhook version
+  spoolhook version --json")]
 pub struct Args {}
 
 pub fn run(_: Args, context: &mut Context) -> Result<(), CliError> {
