@@ -194,7 +194,7 @@ impl Endpoint {
         self.target.authority()
     }
 
-    /// Until when the certificate is valid that the endpoint showed last; `None` before, and without TLS.
+    /// Until when the endpoint's certificate is valid, as accepted last; `None` before, and without TLS.
     pub fn certificate_until(&self) -> Option<Timestamp> {
         self.target.certificate_until()
     }

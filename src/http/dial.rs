@@ -26,7 +26,7 @@ use crate::model::{Outcome, Timestamp};
 pub(super) struct Security {
     pub(super) config: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
-    /// Until when the certificate is valid that the host showed last.
+    /// Until when the certificate is valid that was accepted last. A resumed session shows none of its own.
     pub(super) valid_until: Mutex<Option<Timestamp>>,
 }
 
@@ -68,7 +68,7 @@ impl Dialer {
         Ok(Link::new(stream, remote))
     }
 
-    /// Until when the certificate is valid that the host showed last.
+    /// See [`Security::valid_until`].
     pub(super) fn certificate_until(&self) -> Option<Timestamp> {
         *self.security.as_ref()?.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
     }

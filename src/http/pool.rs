@@ -65,7 +65,7 @@ impl Pool {
         kept.is_quick || !kept.idle.is_empty()
     }
 
-    /// Until when the certificate is valid that the endpoint showed last.
+    /// Until when the certificate is valid that was accepted last.
     pub(super) fn certificate_until(&self) -> Option<Timestamp> {
         self.dialer.certificate_until()
     }

@@ -94,7 +94,7 @@ impl Target {
         &self.authority
     }
 
-    /// Until when the certificate is valid that it showed last.
+    /// Until when the certificate is valid that was accepted last.
     pub(super) fn certificate_until(&self) -> Option<Timestamp> {
         self.pool.certificate_until()
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::hex;
-use zeroize::Zeroizing;
 
 /// A secret text. It prints as `***`, cannot be serialised, and is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]

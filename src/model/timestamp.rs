@@ -38,10 +38,12 @@ impl Timestamp {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds: `2026-03-12T10:00:00.000Z`.
+/// RFC 3339 in UTC with milliseconds: `2026-03-12T10:00:00.000Z`. What lies beyond the years it can say is its first or last
+/// instant: a certificate that never ends does so at the end of 9999.
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant = jiff::Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        let nearest = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let instant = jiff::Timestamp::from_millisecond(self.0).unwrap_or(nearest);
         write!(out, "{}", instant.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
     }
 }
@@ -49,6 +51,12 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_instant_prints() {
+        assert_eq!(Timestamp(253_402_300_799_000).to_string(), "9999-12-30T22:00:00.999Z");
+        assert!(Timestamp(i64::MIN).to_string().starts_with('-'));
+    }
 
     #[test]
     fn prints_and_reads_rfc_3339() {

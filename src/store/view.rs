@@ -385,3 +385,7 @@ pub struct Dirty {
     /// Records since then.
     pub records: u64,
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;

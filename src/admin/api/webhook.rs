@@ -34,7 +34,7 @@ pub struct Webhook {
     pub state_reason: Option<String>,
     /// Four hex digits of SHA-256 of the newest secret.
     pub secret_fingerprint: Option<String>,
-    /// When the TLS certificate ends that the endpoint showed last; `null` before the first connection, and without TLS.
+    /// When the endpoint's TLS certificate ends, as accepted last; `null` before the first connection, and without TLS.
     #[serde(default, with = "text::option")]
     pub certificate_not_after: Option<Timestamp>,
     pub counters: Counters,

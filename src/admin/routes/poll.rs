@@ -20,7 +20,7 @@ use super::{Shared, ask, with_next};
 use crate::model::parse_span;
 
 /// Most requests that wait for news at a time; one more is 503. Half of the `connections` that there may be over TCP: others
-/// ask, too.
+/// ask, too; one may always wait.
 pub fn waiting_max(connections: usize) -> usize {
     (connections / 2).clamp(1, WAITING_MAX)
 }
@@ -86,7 +86,7 @@ impl PollParams {
 fn wait(text: &str) -> Result<Duration, Problem> {
     parse_span(text)
         .ok()
-        .filter(|wait| *wait <= WAIT_MAX)
+        .filter(|wait| *wait <= WAIT_MAX && text.ends_with('s'))
         .ok_or_else(|| malformed(format!("wait={text} is not a time of at most 30s, such as 20s or 500ms")))
 }
 
@@ -159,7 +159,7 @@ mod tests {
     fn waits_are_bounded() {
         assert_eq!(wait("20s"), Ok(Duration::from_secs(20)));
         assert_eq!(wait("500ms"), Ok(Duration::from_millis(500)));
-        for text in ["", "s", "20", "+1s", "31s", "1m", "30001ms", "99999999999999999999s"] {
+        for text in ["", "s", "20", "+1s", "31s", "1m", "0m", "30001ms", "99999999999999999999s"] {
             assert_eq!(wait(text).unwrap_err().kind, ProblemKind::Malformed, "{text}");
         }
     }

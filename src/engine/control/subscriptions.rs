@@ -14,7 +14,7 @@ use crate::engine::running::{Shared, lock};
 use crate::model::{SourceKind, SubId, Subscription, Timestamp};
 use crate::store::{LaneState, Record};
 
-/// When the certificates end that endpoints have shown, by tenant and name.
+/// When the certificates of endpoints end, by tenant and name.
 type Certificates = HashMap<SubscriptionKey, Timestamp>;
 
 fn certificates(shared: &Shared) -> Certificates {

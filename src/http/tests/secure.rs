@@ -125,12 +125,17 @@ fn session_tickets_are_no_answer() {
 #[test]
 fn the_end_of_the_certificate_is_known_once_it_was_shown() {
     let (authority, files) = (Authority::new(), Files::new());
-    let leaf = authority.sign("localhost", |params| params.not_after = date_time_ymd(2031, 5, 6));
-    let server = serve(&leaf, None);
-    let client = client(&server, Tls { ca_file: files.write("ca.pem", &authority.pem), ..Tls::default() });
-    assert_eq!(client.endpoint.certificate_until(), None);
-    assert_eq!(outcome(&client.send(AMPLE)), Outcome::Success);
-    assert_eq!(client.endpoint.certificate_until().unwrap().to_string(), "2031-05-06T00:00:00.000Z");
+    let until = |year, month, day| {
+        let leaf = authority.sign("localhost", |params| params.not_after = date_time_ymd(year, month, day));
+        let server = serve(&leaf, None);
+        let client = client(&server, Tls { ca_file: files.write("ca.pem", &authority.pem), ..Tls::default() });
+        assert_eq!(client.endpoint.certificate_until(), None);
+        assert_eq!(outcome(&client.send(AMPLE)), Outcome::Success);
+        client.endpoint.certificate_until().unwrap().to_string()
+    };
+    assert_eq!(until(2031, 5, 6), "2031-05-06T00:00:00.000Z");
+    // What says that it never ends (RFC 5280, 4.1.2.5) ends where dates do.
+    assert_eq!(until(9999, 12, 31), "9999-12-30T22:00:00.999Z");
 }
 
 #[test]

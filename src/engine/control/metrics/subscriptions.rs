@@ -64,7 +64,7 @@ const INSTANTS: [(&str, &str, Say<Option<Timestamp>>); 3] = [
     }),
     (
         "spoolhook_endpoint_certificate_not_after_timestamp_seconds",
-        "When the TLS certificate ends that the endpoint showed last; 0 before, and without TLS.",
+        "When the endpoint's TLS certificate ends, as accepted last; 0 before, and without TLS.",
         |row| row.hook.certificate_not_after,
     ),
 ];
