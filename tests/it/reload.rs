@@ -29,7 +29,9 @@ fn a_new_subscription_begins_now_or_at_the_beginning() {
     assert_eq!(both, ["a.after", "a.before"]);
     assert_eq!((types(&first).len(), home.books("past")["delivered"].clone()), (2, json!(2)));
     assert_eq!(home.books("now")["matched"], 1);
-    let rows = home.run(&["events", "show", "before", "--json"]).expect(0).json()["subscriptions"].clone();
+    let before = home.run(&["events", "show", "before", "--json"]).expect(0).json();
+    assert_eq!(before["event"]["matched"], 2, "one that came later is not counted: {before}");
+    let rows = before["subscriptions"].clone();
     let of = |name: &str| rows.as_array().unwrap().iter().find(|row| row["subscription"] == name).unwrap().clone();
     assert_eq!(of("past")["delivery"]["status"], "delivered");
     assert_eq!(of("now")["delivery"], json!(null), "it never had this event: {}", of("now"));

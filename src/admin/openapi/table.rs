@@ -127,7 +127,7 @@ pub(super) fn table() -> Vec<Doc> {
             .problem(409, "Another number matches, consent is needed, or too many jobs run")
             .problem(422, "Something in it cannot be used, or lies outside the preset's bounds"),
         Doc::get("/v1/replays", "List replays, newest first")
-            .paged("rpl_[0-9A-Z]{26}")
+            .paged("rpl_[0-9a-f]{20}")
             .answers(200, "A page of them", Json("ReplayJobPage"))
             .problem(422, "The cursor cannot be used"),
         Doc::get("/v1/replays/{id}", "Show how far a replay is").at("id", JOB).answers(200, "It", Json("ReplayJob")),

@@ -1,12 +1,13 @@
 //! `POST /v1/events`: events come in over HTTP, by way of the spool.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::{Extension, Json};
 
 use super::super::accept::AcceptRequest;
 use super::super::api::Accepted;
 use super::super::caller::Caller;
+use super::super::changes::Changed;
 use super::super::extract::{NoParams, Params, idempotency_key, malformed};
 use super::super::problem::{Problem, ProblemKind};
 use super::{Shared, ask};
@@ -19,7 +20,7 @@ pub async fn accept(
     caller: Caller,
     _: Params<NoParams>,
     request: Request,
-) -> Result<(StatusCode, Json<Accepted>), Problem> {
+) -> Result<(StatusCode, Extension<Changed>, Json<Accepted>), Problem> {
     let (key, is_lines) = (idempotency_key(request.headers())?, is_lines(request.headers()));
     let body = axum::body::to_bytes(request.into_body(), ACCEPT_BYTES_MAX).await.map_err(|error| {
         // The limit has no type that could be asked for.
@@ -33,7 +34,7 @@ pub async fn accept(
     })?;
     let request = AcceptRequest { body: body.to_vec(), is_lines, key };
     let accepted = ask(&shared.control, move |control| control.accept(&caller, &request)).await?;
-    Ok((StatusCode::ACCEPTED, Json(accepted)))
+    Ok((StatusCode::ACCEPTED, Extension(Changed::nothing()), Json(accepted)))
 }
 
 fn is_lines(headers: &HeaderMap) -> bool {

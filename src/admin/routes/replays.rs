@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use super::super::api::{CancelAnswer, ReplayJob, ReplayOrder};
+use super::super::api::{CancelAnswer, ReplayAnswer, ReplayJob, ReplayOrder};
 use super::super::caller::Caller;
 use super::super::changes::Changed;
 use super::super::control::{ControlError, ReplayOutcome, SHORTEST_PREFIX};
@@ -30,9 +30,20 @@ pub async fn start(
         return Err(ControlError::Invalid(message).into());
     }
     Ok(match ask(&shared.control, move |control| control.start_replay(&caller, &order)).await? {
-        ReplayOutcome::Preview(preview) => Json(preview).into_response(),
-        ReplayOutcome::Job(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
+        ReplayOutcome::Preview(preview) => (Extension(Changed::nothing()), Json(preview)).into_response(),
+        ReplayOutcome::Job(answer) => (StatusCode::ACCEPTED, Extension(changed(&answer)), Json(answer)).into_response(),
     })
+}
+
+/// What the log of changes says of a job: what it was asked for.
+fn changed(answer: &ReplayAnswer) -> Changed {
+    let Some(job) = &answer.job else { return Changed::nothing() };
+    let ids: Vec<&str> = answer.data.iter().filter_map(|row| row.delivery_id.as_deref()).collect();
+    let mut asked = json!({"status": job.status, "filter": job.filter, "rate": job.rate, "matched": job.matched});
+    if !ids.is_empty() {
+        asked["deliveries"] = json!(ids);
+    }
+    Changed::of(format!("replay {}", job.id)).after(asked)
 }
 
 pub async fn list(
@@ -59,8 +70,11 @@ pub async fn cancel(
     caller: Caller,
     Path(id): Path<String>,
     _: Params<NoParams>,
-) -> Result<Json<ReplayJob>, Problem> {
-    Ok(Json(ask(&shared.control, move |control| control.cancel_replay(&caller, &id)).await?))
+) -> Result<(Extension<Changed>, Json<ReplayJob>), Problem> {
+    let job = ask(&shared.control, move |control| control.cancel_replay(&caller, &id)).await?;
+    let counts = json!({"status": job.status, "sent": job.sent, "cancelled": job.cancelled});
+    let changed = Changed::of(format!("replay {}", job.id)).before(json!({"status": "running"})).after(counts);
+    Ok((Extension(changed), Json(job)))
 }
 
 pub async fn cancel_delivery(

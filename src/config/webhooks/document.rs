@@ -46,8 +46,8 @@ pub(super) struct Written {
     name: String,
     /// Its part of the file.
     block: Secret,
-    /// When the older of its secrets end.
-    overlap_until: Option<Timestamp>,
+    /// When the older of its secrets end, newest first.
+    ends: Vec<Timestamp>,
 }
 
 /// A request that made a webhook and carried an `Idempotency-Key`; digests only.
@@ -70,7 +70,7 @@ impl Written {
             tenant: subscription.tenant().to_owned(),
             name: subscription.name.clone(),
             block: Secret::new(text),
-            overlap_until: overlap(members),
+            ends: ends(members),
         }
     }
 
@@ -87,8 +87,32 @@ impl Written {
     }
 }
 
-fn overlap(members: &Members) -> Option<Timestamp> {
-    members.get(OVERLAP).and_then(Value::as_str).and_then(Timestamp::parse)
+/// When the secrets behind the first end. A single end, as older versions wrote it, is that of all.
+pub(super) fn ends(members: &Members) -> Vec<Timestamp> {
+    let read = |end: &Value| end.as_str().and_then(Timestamp::parse);
+    match members.get(OVERLAP) {
+        Some(Value::Array(ends)) => ends.iter().filter_map(read).collect(),
+        Some(end) => {
+            let older =
+                members.get("secret").and_then(Value::as_array).map_or(0, |secrets| secrets.len().saturating_sub(1));
+            read(end).into_iter().cycle().take(older).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Writes down when the secrets behind the first end.
+pub(super) fn put_ends(members: &mut Members, ends: &[Timestamp]) {
+    members.remove(OVERLAP);
+    if !ends.is_empty() {
+        members.insert(OVERLAP.to_owned(), ends.iter().map(Timestamp::to_string).collect());
+    }
+}
+
+/// The first of `secrets`, and those behind it that still sign at `now`.
+fn still_signing<V>(secrets: Vec<V>, ends: &[Timestamp], now: Timestamp) -> Vec<V> {
+    let is_over = |at: usize| at > 0 && ends.get(at - 1).is_some_and(|end| *end <= now);
+    secrets.into_iter().enumerate().filter(|(at, _)| !is_over(*at)).map(|(_, secret)| secret).collect()
 }
 
 impl Webhooks {
@@ -125,9 +149,9 @@ impl Webhooks {
         Some(hex(&digest[..8]))
     }
 
-    /// When the older secrets of a webhook end.
+    /// When the last of the older secrets of a webhook ends.
     pub fn overlap_until(&self, tenant: &str, name: &str) -> Option<Timestamp> {
-        self.get(tenant, name)?.overlap_until
+        self.get(tenant, name)?.ends.iter().max().copied()
     }
 
     /// The request of that key, if it was made within a day before `now`.
@@ -233,7 +257,7 @@ pub fn merge(mut config: Config, text: Option<String>, now: Timestamp) -> Result
         let block = Block::write(&members, &str::to_owned);
         let mut reading = read(&block.text, &tenant, &path, &config);
         let subscription = judged(&mut reading, (&tenant, &name, &members), &path, now);
-        let written = Written { overlap_until: overlap(&members), block: Secret::new(block.text), tenant, name };
+        let written = Written { ends: ends(&members), block: Secret::new(block.text), tenant, name };
         config.files.append(&mut reading.files);
         config.digests.append(&mut reading.digests);
         if taken.contains(&(written.tenant.clone(), written.name.clone())) {
@@ -253,7 +277,7 @@ pub fn merge(mut config: Config, text: Option<String>, now: Timestamp) -> Result
 
 /// `config` without the secrets whose overlap has ended; `None` when there are none.
 pub fn settle(config: &Config, now: Timestamp) -> Option<Config> {
-    let ended = config.webhooks.entries.iter().filter(|each| each.overlap_until.is_some_and(|until| until <= now));
+    let ended = config.webhooks.entries.iter().filter(|each| each.ends.iter().any(|end| *end <= now));
     let ended: Vec<_> = ended.cloned().collect();
     if ended.is_empty() {
         return None;
@@ -262,16 +286,17 @@ pub fn settle(config: &Config, now: Timestamp) -> Option<Config> {
     let path = webhooks_file(&config.state.dir);
     for written in ended {
         let mut members = written.members();
-        members.remove(OVERLAP);
+        let ends: Vec<Timestamp> = written.ends.iter().copied().filter(|end| *end > now).collect();
+        put_ends(&mut members, &ends);
         if let Some(Value::Array(secrets)) = members.get_mut("secret") {
-            secrets.truncate(1);
+            *secrets = still_signing(std::mem::take(secrets), &written.ends, now);
         }
         let block = Block::write(&members, &str::to_owned);
         let mut reading = read(&block.text, &written.tenant, &path, &config);
         let subscription = judged(&mut reading, (&written.tenant, &written.name, &members), &path, now);
         let (tenant, name) = (written.tenant.clone(), written.name.clone());
         let is_files = config.subscription(&tenant, &name).is_some_and(|each| each.source.kind == SourceKind::File);
-        let written = Arc::new(Written { tenant, name, block: Secret::new(block.text), overlap_until: None });
+        let written = Arc::new(Written { tenant, name, block: Secret::new(block.text), ends });
         if is_files {
             config.webhooks.put(written);
         } else {
@@ -285,9 +310,7 @@ pub fn settle(config: &Config, now: Timestamp) -> Option<Config> {
 fn judged(reading: &mut Reading, of: (&str, &str, &Members), path: &Path, now: Timestamp) -> Subscription {
     let (tenant, name, members) = of;
     if let Some(mut subscription) = reading.subscription.take() {
-        if overlap(members).is_some_and(|until| until <= now) {
-            subscription.secrets.truncate(1);
-        }
+        subscription.secrets = still_signing(subscription.secrets, &ends(members), now);
         return subscription;
     }
     let reasons: Vec<&str> = reading.errors.iter().map(|problem| problem.message.as_str()).collect();

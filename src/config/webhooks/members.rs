@@ -62,10 +62,12 @@ impl Given {
                 given.fault(codes::EXCLUDES, pointer, format!("`{name}` is given twice, under two names"), None);
                 continue;
             }
-            given.judge(name, value, asker);
-            let value = if *setting == "where" { all_of(value) } else { value.clone() };
-            given.members.insert((*setting).to_owned(), value);
             given.names.push((setting, (*name).to_owned()));
+            // What the asker has no say over is not looked at: a file that is named would be read.
+            if given.judge(name, value, asker) {
+                let value = if *setting == "where" { all_of(value) } else { value.clone() };
+                given.members.insert((*setting).to_owned(), value);
+            }
         }
         given
     }
@@ -92,8 +94,10 @@ impl Given {
         self.faults.push(FieldFault { pointer, code, detail, help: help.map(str::to_owned) });
     }
 
-    /// What only some may say: whoever belongs to one tenant gets no say over what belongs to the machine.
-    fn judge(&mut self, name: &str, value: &Value, asker: Asker<'_>) {
+    /// What only some may say: whoever belongs to one tenant gets no say over what belongs to the machine. Returns whether
+    /// it is theirs to say.
+    fn judge(&mut self, name: &str, value: &Value, asker: Asker<'_>) -> bool {
+        let mut is_theirs = true;
         let pointer = format!("#/{}", escape(name));
         match (name, asker.tenant) {
             ("tenant", Some(own)) if !value.is_null() && value.as_str() != Some(own) => {
@@ -102,7 +106,8 @@ impl Given {
             }
             ("allow_http" | "tls", Some(_)) if !value.is_null() => {
                 let detail = format!("`{name}` is for whoever administers every tenant");
-                self.fault(codes::BAD_VALUE, pointer.clone(), detail, Some("leave it out"));
+                self.fault(codes::BAD_VALUE, pointer, detail, Some("leave it out"));
+                return false;
             }
             _ => {}
         }
@@ -117,6 +122,7 @@ impl Given {
             if asker.tenant.is_some() || key.ends_with("_env") {
                 let detail = format!("`{key}` is read on the engine's machine and cannot be named here");
                 self.fault(codes::BAD_VALUE, at, detail, Some("give `client_secret` itself; it is never shown"));
+                is_theirs = false;
             } else if !path.as_str().is_some_and(|path| path.starts_with('/')) {
                 self.fault(codes::BAD_VALUE, at, format!("`{key}` must be an absolute path"), None);
             }
@@ -124,6 +130,7 @@ impl Given {
         if let Some(at) = null_in_list(value, &pointer) {
             self.fault(codes::WRONG_TYPE, at, "null is not an item".to_owned(), None);
         }
+        is_theirs
     }
 }
 

@@ -33,12 +33,12 @@ use crate::wire::generate_secret;
 pub use self::document::{RequestKey, Webhooks, merge, settle, webhooks_file};
 pub use self::standing::beside;
 
-use self::document::Written;
+use self::document::{Written, ends, put_ends};
 
 const URL_IN_NAME_MAX: usize = 100;
 /// Secrets that sign at a time while they are rotated.
 const SECRETS_MAX: usize = 5;
-/// The end of an overlap, beside the secrets.
+/// The ends of the secrets behind the first, beside them.
 const OVERLAP: &str = "secret_overlap_until";
 
 /// Who asks for a webhook: `None` administers every tenant.
@@ -188,13 +188,16 @@ pub fn rotate(
         given.fault(codes::BAD_VALUE, "#/secret".to_owned(), "this secret signs already".to_owned(), None);
     }
     let dialect = members.get("dialect").and_then(Value::as_str).and_then(|name| config.dialects.get(name));
-    let before = members.remove(OVERLAP).and_then(|text| Timestamp::parse(text.as_str()?));
+    let before = ends(&members);
+    put_ends(&mut members, &[]);
     let fresh_first = std::iter::once(Value::from(fresh.expose()));
     match until.filter(|_| !old.is_empty() && dialect.is_some_and(|dialect| dialect.signs_with_all())) {
         Some(until) => {
-            let until = before.map_or(until, |before| before.max(until));
-            members.insert(OVERLAP.to_owned(), until.to_string().into());
-            members.insert("secret".to_owned(), fresh_first.chain(old).take(SECRETS_MAX).collect());
+            // Those that were about to end still end when it was said.
+            let secrets: Vec<Value> = fresh_first.chain(old).take(SECRETS_MAX).collect();
+            let ends = std::iter::once(until).chain(before).take(secrets.len() - 1).collect::<Vec<_>>();
+            put_ends(&mut members, &ends);
+            members.insert("secret".to_owned(), secrets.into());
         }
         None => drop(members.insert("secret".to_owned(), fresh_first.collect())),
     }

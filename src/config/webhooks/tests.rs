@@ -135,7 +135,11 @@ fn a_tenants_caller_has_no_say_over_the_machine() {
     assert_eq!(faults(&base, own, more("tenant", json!("other"))), [("#/tenant".into(), "E005")]);
     assert_eq!(faults(&base, own, more("allow_http", json!(true))), [("#/allow_http".into(), "E005")]);
     let secret_file = json!({"token_url": "https://a.example/", "client_id": "c", "client_secret_file": "/etc/passwd"});
-    assert_eq!(faults(&base, own, more("oauth2", secret_file))[0], ("#/oauth2/client_secret_file".into(), "E005"));
+    assert_eq!(faults(&base, own, more("oauth2", secret_file)), [("#/oauth2/client_secret_file".into(), "E005")]);
+    // Whether there is such a file is none of theirs: it is not opened.
+    for path in ["/etc/passwd", "/nonexistent", "relative"] {
+        assert_eq!(faults(&base, own, more("tls", json!({"ca_file": path}))), [("#/tls".into(), "E005")]);
+    }
     assert_eq!(
         faults(&base, EVERYTHING, more("secret_file", json!("/etc/passwd"))),
         [("#/secret_file".into(), "E001")]
@@ -210,6 +214,16 @@ fn an_old_secret_signs_until_its_overlap_ends() {
     assert_eq!(settled.subscription("default", "a").unwrap().secrets[0], rotated.secret.clone().unwrap());
     let text = settled.webhooks.text();
     assert!(!text.expose().contains(draft.secret.unwrap().expose()) && settle(&settled, until).is_none());
+
+    // One that is about to end is not kept longer by the next rotation.
+    let (later, of) = (until.plus(Duration::from_secs(60)), ("default", "a"));
+    let twice = rotate(&rotated.config, of, None, Some(later), &[8; 24]).unwrap();
+    assert_eq!(twice.config.webhooks.overlap_until(of.0, of.1), Some(later));
+    assert_eq!([NOW, until, later].map(|now| secrets(&again(&twice, &base, now))), [3, 2, 1]);
+    let half = settle(&twice.config, until).unwrap();
+    let left = &half.subscription(of.0, of.1).unwrap().secrets;
+    assert_eq!(left[..], [twice.secret.clone().unwrap(), rotated.secret.clone().unwrap()]);
+    assert_eq!((half.webhooks.overlap_until(of.0, of.1), secrets(&settle(&half, later).unwrap())), (Some(later), 1));
 
     let umbra = made(&base, json!({"name": "u", "url": "https://a.example/", "events": ["a.b"]}));
     let alone = rotate(&umbra.config, ("default", "u"), None, Some(until), &[9; 24]).unwrap();

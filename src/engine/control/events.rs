@@ -13,7 +13,7 @@ use crate::engine::catchup::EraFilters;
 use crate::engine::running::{Shared, lock};
 use crate::ingest::parse_line;
 use crate::model::{DeliveryStatus, Event, Extent, Position, SegmentId, Seq, SubId, Subscription, delivery_id};
-use crate::store::{DeliveryKey, ExceptionStatus, Record};
+use crate::store::{DeliveryKey, ExceptionStatus, LaneState, Record};
 
 fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
     let text = std::str::from_utf8(bytes).map_err(internal)?;
@@ -23,6 +23,10 @@ fn raw(bytes: &[u8]) -> Result<Box<RawValue>, ControlError> {
 pub(super) fn record(shared: &Shared, event: &Event) -> Result<EventRecord, ControlError> {
     let mut takers = Vec::new();
     lock(&shared.routing).clone().router.matches(event, &mut takers);
+    {
+        let ledger = shared.state.ledger();
+        takers.retain(|sub| ledger.lanes.get(sub).is_some_and(|lane| was_there(lane, event)));
+    }
     Ok(EventRecord {
         id: event.id.to_string(),
         event_type: event.event_type.to_string(),
@@ -39,6 +43,11 @@ pub(super) fn record(shared: &Shared, event: &Event) -> Result<EventRecord, Cont
         delivery: None,
         lost: false,
     })
+}
+
+/// Whether the subscription took events when this one came. Its oldest filters are let go in time; then it was there.
+fn was_there(lane: &LaneState, event: &Event) -> bool {
+    lane.eras.first().is_some_and(|era| era.from_seq <= event.seq) || lane.created <= event.seen
 }
 
 fn read(shared: &Shared, group: &[Extent]) -> Result<Vec<Event>, ControlError> {

@@ -1,5 +1,7 @@
 //! Replay jobs: from an order to a list of deliveries, and questions about jobs.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +11,9 @@ use crate::admin::api::{Page, ReplayAnswer, ReplayDirection, ReplayFilter, Repla
 use crate::admin::{Caller, ControlError, PageRequest, ReplayOutcome, SubKey};
 use crate::engine::replays::{Info, Selection, Wanted, feed, select};
 use crate::engine::running::{Shared, lock};
-use crate::model::{Outcome, Rate, SubId, Subscription, Timestamp, When};
+use crate::model::{Mode, Outcome, Rate, SubId, Subscription, Timestamp, When};
 use crate::routing::Pattern;
-use crate::store::ExceptionStatus;
+use crate::store::{End, ExceptionStatus, Record};
 
 /// So many named deliveries go at once, and the answer says what became of each.
 const AT_ONCE_MAX: usize = 200;
@@ -88,8 +90,13 @@ fn wanted(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Wante
     let statuses = names("status", order.status.as_ref(), "failed, unknown, pending", row_status)?;
     let known = || Outcome::ALL.map(Outcome::as_str).join(", ");
     let now = shared.clock.now();
+    let subscriptions = subscriptions(shared, caller, order)?;
+    let goes_anew = |(_, subscription): &(SubId, Arc<Subscription>)| subscription.mode == Mode::AtMostOnce;
+    // Who names a delivery means it.
+    let is_asked = order.ids.is_empty() && subscriptions.iter().any(goes_anew);
     Ok(Wanted {
-        subscriptions: subscriptions(shared, caller, order)?,
+        replaced: if is_asked { replaced(shared)? } else { HashSet::new() },
+        subscriptions,
         statuses: if statuses.is_empty() { failed() } else { statuses },
         outcomes: names("outcome", order.outcome.as_ref(), &known(), Outcome::parse)?,
         pattern: order.event_type.as_deref().map(Pattern::parse).transpose().map_err(invalid)?,
@@ -97,6 +104,22 @@ fn wanted(shared: &Shared, caller: &Caller, order: &ReplayOrder) -> Result<Wante
         since: instant("since", order.since.as_ref(), now)?,
         until: instant("until", order.until.as_ref(), now)?,
     })
+}
+
+/// Deliveries that were replayed as new ones, as far as the history reaches.
+fn replaced(shared: &Shared) -> Result<HashSet<[u8; 16]>, ControlError> {
+    let (mut found, mut cancelled) = (HashSet::new(), HashSet::new());
+    let history = shared.state.history(u64::MAX, |_, record| {
+        match record {
+            Record::Ended { key, end: End::Cancelled, .. } => drop(cancelled.insert(key)),
+            // Newest first: how it ended comes before how it began.
+            Record::Replayed { key, row, .. } if !cancelled.contains(&key) => found.extend(row.replay_of),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    history.map_err(internal)?;
+    Ok(found)
 }
 
 /// What Carriyo's bounds have against an order.

@@ -1,6 +1,6 @@
 //! Which deliveries a filter takes, and what they are like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct Wanted {
     pub event_id: Option<String>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Deliveries that go again as others already: those have fates of their own.
+    pub replaced: HashSet<[u8; 16]>,
 }
 
 impl Wanted {
@@ -44,6 +46,7 @@ impl Wanted {
         let is_idle = row.status != ExceptionStatus::Parked || row.due > now;
         self.statuses.contains(&row.status)
             && is_idle
+            && !self.replaced.contains(&row.facts.delivery)
             && self.takes_facts(&row.facts)
             && self.takes_outcome(row.last.as_ref().map(|last| last.outcome))
     }
