@@ -12,7 +12,7 @@ use super::problem::{Problem, ProblemKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// See everything, change nothing.
+    /// See what is delivered and how the engine does, change nothing; jobs of replays, tokens and changes are for the others.
     Read,
     /// Have deliveries sent again, or cancelled.
     Replay,

@@ -248,8 +248,22 @@ fn at_most_once_asks_for_consent_and_goes_as_new_deliveries() {
     assert_eq!(mended.count(), 3);
     let books = home.books("a");
     assert_eq!((&books["matched"], &books["delivered"], &books["failed"]), (&json!(6), &json!(3), &json!(3)));
+    // What went again as something new is not taken a second time, unless it is named.
+    let dry_run = json!({"subscription": "a", "dry_run": true});
+    assert_eq!(call(&socket, "POST", "/v1/replays", dry_run.clone()).1["count"], 0);
+    let named = home.deliveries(&["--status", "failed"])[0]["id"].as_str().unwrap().to_owned();
+    home.run(&["replay", &named, "--yes"]).expect(0);
+    until("it is sent once more", || mended.count() == 4);
+    // The log of changes names jobs with what they were asked for, and no dry runs.
+    let (_, changes) = call(&socket, "GET", "/v1/changes", Value::Null);
+    let things: Vec<&str> =
+        changes["data"].as_array().unwrap().iter().map(|row| row["thing"].as_str().unwrap()).collect();
+    let replayed = format!("replay {}", job["id"].as_str().unwrap());
+    assert_eq!((things.len(), things[1]), (2, replayed.as_str()), "{changes}");
+    assert_eq!(changes["data"][1]["after"]["filter"]["subscription"], "a");
     engine.kill();
     let _engine = home.engine();
+    until("it has started", || call(&socket, "POST", "/v1/replays", dry_run.clone()).1["count"] == 0);
     let id = job["id"].as_str().unwrap();
     assert!(home.run(&["replay", "show", id]).expect(0).out.contains("3 delivered, 0 failed"));
     assert!(home.run(&["replay", "list"]).expect(0).out.contains(id));

@@ -14,11 +14,11 @@ use super::super::error::{CliError, ExitKind};
 use super::super::human::span;
 use super::super::places;
 use super::super::producer;
-use crate::admin::api::{EventDetail, MatchRow};
+use crate::admin::api::{Accepted, EventDetail, MatchRow};
 use crate::model::{DeliveryStatus, SegmentId, Timestamp, parse_span, valid_event_type};
 use crate::producer::EventLine;
 
-/// Write an event into the spool
+/// Write an event into the spool; with --url, hand it to the engine there
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   spoolhook send invoice.paid -d '{\"id\":1}'
@@ -87,7 +87,12 @@ fn instant(text: &str) -> Result<String, String> {
 }
 
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
-    let spool = args.spool.clone().map_or_else(|| places::spool(&context.global), Ok)?;
+    // An engine elsewhere has its spool there: it takes events over its API.
+    let is_elsewhere = context.global.url.is_some() && args.spool.is_none();
+    let spool = match is_elsewhere {
+        true => None,
+        false => Some(args.spool.clone().map_or_else(|| places::spool(&context.global), Ok)?),
+    };
     let fresh = SegmentId::next(context.now(), None, fastrand::u64(..));
     let id = args.id.clone().unwrap_or_else(|| format!("evt_{fresh}"));
     let data = content(&args.data)?;
@@ -105,6 +110,13 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     if let Some(old) = &old {
         event = event.old(old).map_err(|error| producer::not_json(&error))?;
     }
+    let Some(spool) = spool else {
+        let answer = context.post::<Accepted>("/v1/events", event.line().as_bytes())?;
+        return match args.wait {
+            Some(patience) => wait(context, &id, patience),
+            None => context.show(&answer, |_, _| format!("accepted {id}\n")),
+        };
+    };
     let file = producer::write(&spool, &format!("send-{fresh}"), &event.line(), args.fsync)?;
     match args.wait {
         Some(patience) => wait(context, &id, patience),

@@ -13,7 +13,7 @@ use crate::admin::api::{NewToken, Page, Token, TokenAnswer};
 /// Make, list and revoke the tokens of the API
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
-  spoolhook token create monitor > monitor.token     may look at everything, change nothing
+  spoolhook token create monitor > monitor.token     with umask 077: it is for you alone
   spoolhook token create acme-admin --scope admin --tenant acme > acme.token
   spoolhook token list
   spoolhook token revoke monitor
@@ -48,7 +48,7 @@ enum Action {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScopeName {
-    /// See everything, change nothing
+    /// See what is delivered and how the engine does, change nothing
     Read,
     /// Have deliveries sent again, or cancelled
     Replay,

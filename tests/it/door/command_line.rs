@@ -40,7 +40,10 @@ fn commands_work_against_an_engine_elsewhere() {
 
     let there = ["--url", &url, "--token-file", "ops"];
     let run = |args: &[&str]| home.run(&[&there, args].concat());
-    home.run(&["send", "a.b", "--id", "one"]).expect(0);
+    // Over the API, without a look at the configuration here.
+    home.write("nothing.toml", "");
+    let sent = run(&["-c", "nothing.toml", "send", "a.b", "--id", "one", "--json"]).expect(0).json();
+    assert_eq!((&sent["accepted"], &sent["events"][0]["id"]), (&json!(1), &json!("one")));
     assert!(run(&["send", "a.b", "--id", "two", "--wait"]).expect(0).out.contains("delivered to erp"));
     assert!(run(&["status"]).expect(0).out.contains("erp"));
     assert_eq!(run(&["deliveries", "list", "--json"]).expect(0).json()["data"].as_array().unwrap().len(), 2);
