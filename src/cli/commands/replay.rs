@@ -145,7 +145,7 @@ fn send<T: serde::de::DeserializeOwned>(context: &mut Context, order: &ReplayOrd
 fn by_ids(order: ReplayOrder, yes: bool, wait: bool, context: &mut Context) -> Result<(), CliError> {
     let ids = order.ids.len();
     if ids > 1 && !yes && !confirm(&mut context.out, &format!("Replay {ids} deliveries?")) {
-        return Err(unasked(ids as u64));
+        return Err(unasked(ids as u64, 0));
     }
     let mut answer = send::<ReplayAnswer>(context, &order)?;
     let doubtful = answer.value.data.iter().any(|row| row.reason.as_deref() == Some("consent_required"));
@@ -172,7 +172,7 @@ fn by_filter(order: ReplayOrder, yes: bool, wait: bool, context: &mut Context) -
     let asked = question(&preview, &order);
     let needs_asking = preview.count > 1 || preview.at_most_once > 0;
     if needs_asking && !yes && !confirm(&mut context.out, &asked) {
-        return Err(unasked(preview.count));
+        return Err(unasked(preview.count, preview.at_most_once));
     }
     // Whoever answered the question answered it for this number.
     let expect_count = (!yes).then_some(preview.count);
@@ -192,9 +192,14 @@ fn deliveries(number: u64) -> String {
     plural(number, "delivery")
 }
 
-fn unasked(number: u64) -> CliError {
-    CliError::new(ExitKind::Usage, format!("{} not replayed", deliveries(number)))
-        .help("say --yes to replay more than one without being asked")
+fn unasked(number: u64, at_most_once: u64) -> CliError {
+    let error = CliError::new(ExitKind::Usage, format!("{} not replayed", deliveries(number)));
+    match at_most_once {
+        0 => error.help("say --yes to replay more than one without being asked"),
+        count => error.help(format!(
+            "{count} at-most-once: the receiver may get those a second time; say --yes to replay them all the same"
+        )),
+    }
 }
 
 fn question(preview: &ReplayPreview, order: &ReplayOrder) -> String {

@@ -11,6 +11,7 @@ use super::super::context::Context;
 use super::super::error::{CliError, ExitKind};
 use super::super::human::plural;
 use super::super::places;
+use crate::env::{Files as _, OsFiles};
 use crate::store::{LockError, StateLock};
 
 /// Put a backup back, with the engine stopped
@@ -49,7 +50,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
         CliError::new(ExitKind::BadData, format!("{shown} cannot be restored: {reason}"))
             .help("nothing was changed; take another backup")
     })?;
-    let made = std::fs::create_dir_all(&state).and_then(|()| std::fs::create_dir_all(&spool));
+    // As `init` makes them: producers have a group of their own.
+    let made = OsFiles.create_dirs(&state, 0o700).and_then(|()| OsFiles.create_dirs(&spool, 0o2770));
     made.map_err(|error| CliError::file("make", &state, &error))?;
     let _lock = StateLock::take(&state).map_err(|error| match error {
         LockError::Held { .. } => CliError::new(ExitKind::Io, format!("cannot restore: {error}"))

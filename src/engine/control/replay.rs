@@ -46,7 +46,7 @@ fn attempt(shared: &Shared, caller: &Caller, id: &str, consent: bool) -> Result<
     let at_most_once = subscription.mode == Mode::AtMostOnce;
     if at_most_once && !consent {
         let message = "this subscription is at-most-once: the receiver may get the event a second time. \
-                       Say --yes to send it as a new delivery";
+                       With consent (--yes; in a request \"consent\": true) it is sent as a new delivery";
         return Ok(refused(id, "consent_required", message));
     }
     let now = shared.schedule_now();

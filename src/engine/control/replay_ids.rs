@@ -153,7 +153,7 @@ fn judge(
     }
     if subscription.mode == Mode::AtMostOnce && !order.consent {
         let message = "this subscription is at-most-once: the receiver may get the event a second time. \
-                       Say --yes to send it as a new delivery";
+                       With consent (--yes; in a request \"consent\": true) it is sent as a new delivery";
         return no("consent_required", message);
     }
     Ok(None)
