@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use spoolhook::env::{Clock, SystemClock};
 
-use crate::support::{HEAD, Scenario, Sink, number, pause, wait_until};
+use crate::support::{HEAD, Scenario, Sink, free_port, number, pause, wait_until};
 
 /// Growth allowed beside what an engine without a backlog has.
 const GROWTH_KIB_MAX: u64 = 64 << 10;
@@ -168,11 +168,9 @@ fn a_backlog_costs_little_and_goes_at_the_endpoints_pace() {
             200
         }
     });
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let refused = free.local_addr().unwrap();
-    drop(free);
+    let refused = free_port();
     // The kernel accepts, and nobody reads.
-    let hanging = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let hanging = TcpListener::bind(free_port()).unwrap();
     let hanging_at = hanging.local_addr().unwrap();
     let scenario = Scenario::new(&config(live_sink.addr(), refused, hanging_at, rate));
     let mut engine = scenario.engine();

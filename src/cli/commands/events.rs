@@ -17,6 +17,7 @@ use crate::admin::api::{EventDetail, EventPage, MatchReport, MatchRow};
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Examples:
   spoolhook events list --limit 20
+  spoolhook events list --subscription oms --undelivered --type 'invoice.*'
   spoolhook events show evt_01KKGMZ7G0      the record, and one row per subscription
   spoolhook events match event.json         who would take this event; nothing is sent")]
 pub struct Args {
@@ -27,14 +28,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Events in log order, oldest first
-    List {
-        /// Go on after this cursor
-        #[arg(long, value_name = "CURSOR")]
-        after: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
-        limit: u16,
-    },
+    List(ListArgs),
     /// One event and what became of it
     Show { id: String },
     /// Who would take an event: one JSON line in a file, or - for standard input
@@ -44,14 +38,46 @@ enum Action {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Go on after this cursor
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
+    limit: u16,
+    /// Of these types: `*` is one segment, `**` any number
+    #[arg(long = "type", value_name = "PATTERN")]
+    event_type: Option<String>,
+    /// Of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// That this subscription takes: NAME, TENANT/NAME or number
+    #[arg(long, value_name = "NAME")]
+    subscription: Option<String>,
+    /// Only what that subscription did not get
+    #[arg(long, requires = "subscription")]
+    undelivered: bool,
+}
+
 pub fn run(args: Args, context: &mut Context) -> Result<(), CliError> {
     match args.action {
-        Action::List { after, limit } => {
-            let path = query("/v1/events", [("after", after), ("limit", Some(limit.to_string()))]);
-            let answer = context.get::<EventPage>(&path)?;
+        Action::List(args) => {
+            let ListArgs { after, limit, event_type, tenant, subscription, undelivered } = args;
+            let only = undelivered.then(|| "undelivered".to_owned());
+            let limit = Some(limit.to_string());
+            let asked = [
+                ("after", after),
+                ("limit", limit),
+                ("type", event_type),
+                ("tenant", tenant),
+                ("subscription", subscription),
+                ("only", only),
+            ];
+            let answer = context.get::<EventPage>(&query("/v1/events", asked))?;
             context.show_list(&answer, "data", list)?;
             if context.out.is_human() && answer.value.has_more {
-                context.out.say(&format!("more: spoolhook events list --after {}", answer.value.next_cursor));
+                context.out.say(&format!("more: the same with --after {}", answer.value.next_cursor));
             }
             Ok(())
         }

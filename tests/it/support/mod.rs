@@ -2,6 +2,7 @@
 //! receiver, and waiting that ends at a deadline.
 
 mod engine;
+mod port;
 mod sink;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde_json::Value;
 use spoolhook::env::{Clock, SystemClock};
 
 pub use engine::Engine;
+pub use port::free_port;
 pub use sink::{Seen, Sink};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_spoolhook");

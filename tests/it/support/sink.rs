@@ -11,6 +11,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::free_port;
+
 /// What arrived of one delivery, known by its `X-Delivery-Id`.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -74,7 +76,7 @@ pub struct Sink {
 
 impl Sink {
     pub fn start(decide: impl Fn(&str, &str, u32) -> u16 + Send + Sync + 'static) -> Self {
-        Self::on(TcpListener::bind(("127.0.0.1", 0)).expect("listen on the loopback"), decide)
+        Self::on(TcpListener::bind(free_port()).expect("listen on the loopback"), decide)
     }
 
     /// Serves what comes in on `listener`.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use spoolhook::receiver::{Options, Receiver};
 use tempfile::TempDir;
 
-use crate::support::wait_until;
+use crate::support::{free_port, wait_until};
 
 /// Nothing in these tests may take longer.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -233,18 +233,13 @@ impl Home {
 
 /// A receiver that remembers what came.
 pub fn receiver(statuses: &[u16]) -> Receiver {
-    receiver_at(([127, 0, 0, 1], 0).into(), statuses)
+    receiver_at(free_port(), statuses)
 }
 
-/// The same at an address, for one that comes back mended. The kernel may lend the port out for a moment in between.
+/// The same at an address, for one that comes back mended.
 pub fn receiver_at(addr: SocketAddr, statuses: &[u16]) -> Receiver {
-    let mut started = None;
-    until("the address is free", || {
-        let options = Options { statuses: statuses.to_vec(), collect: true, ..Options::default() };
-        started = Receiver::start(addr, options).ok();
-        started.is_some()
-    });
-    started.unwrap()
+    let options = Options { statuses: statuses.to_vec(), collect: true, ..Options::default() };
+    Receiver::start(addr, options).unwrap()
 }
 
 /// A subscription of dialect `cloudevents` to everything, retried soon, and `more`.
