@@ -38,7 +38,8 @@ pub async fn start(
 /// What the log of changes says of a job: what it was asked for.
 fn changed(answer: &ReplayAnswer) -> Changed {
     let Some(job) = &answer.job else { return Changed::nothing() };
-    let ids: Vec<&str> = answer.data.iter().filter_map(|row| row.delivery_id.as_deref()).collect();
+    let accepted = answer.data.iter().filter(|row| row.accepted);
+    let ids: Vec<&str> = accepted.filter_map(|row| row.delivery_id.as_deref()).collect();
     let mut asked = json!({"status": job.status, "filter": job.filter, "rate": job.rate, "matched": job.matched});
     if !ids.is_empty() {
         asked["deliveries"] = json!(ids);

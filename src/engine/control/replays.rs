@@ -111,7 +111,7 @@ fn replaced(shared: &Shared) -> Result<HashSet<[u8; 16]>, ControlError> {
     let (mut found, mut cancelled) = (HashSet::new(), HashSet::new());
     let history = shared.state.history(u64::MAX, |_, record| {
         match record {
-            Record::Ended { key, end: End::Cancelled, .. } => drop(cancelled.insert(key)),
+            Record::Ended { key, end: End::Cancelled, .. } if key.replay > 0 => drop(cancelled.insert(key)),
             // Newest first: how it ended comes before how it began.
             Record::Replayed { key, row, .. } if !cancelled.contains(&key) => found.extend(row.replay_of),
             _ => {}
